@@ -1,0 +1,1 @@
+"""attnsci: trained models of visual attention, recorded and compared with brains and eyes."""

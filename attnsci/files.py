@@ -1,0 +1,65 @@
+"""Writing files so that a crash, a kill or a full disk never leaves half of one."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from attnsci.errors import StorageError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it there when the block ends well.
+
+    Works for a file and for a directory (a Zarr store). If the block raises, the temporary
+    is removed and whatever stood at `path` stays.
+
+    Parameters
+    ----------
+    path : path-like
+        Final place. Missing parent folders are made.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+
+    Raises
+    ------
+    StorageError
+        If the system refuses to write (disk full, no permission).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "numbers.csv"
+    >>> with atomic_path(target) as temporary:
+    ...     _ = temporary.write_text("a,b")
+    >>> target.read_text()
+    'a,b'
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise StorageError(f"Cannot write {target}: {error}.") from error
+    try:
+        temporary = scratch / target.name
+        yield temporary
+        if target.is_dir() and temporary.is_dir():
+            # Two steps, since a directory cannot replace a filled one.
+            target.rename(scratch / "previous")
+        temporary.replace(target)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"Cannot write {target}: {error}. What stood there before is untouched; "
+            "free some space or choose another --out."
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
