@@ -1,0 +1,101 @@
+"""What attnsci knows of each data set: files, checksums, licence and citation."""
+
+import dataclasses
+import functools
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+
+from attnsci.checks import check_known
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFile:
+    """One file of a data set.
+
+    Attributes
+    ----------
+    path, unpacked : str
+        Names below the data set's root: as downloaded, and once unpacked (empty: the same).
+    bytes : int
+        Size of `path`.
+    sha256, md5, sha256_unpacked : str
+        Checksums; empty where none is known.
+    url : str
+        Address; empty for files that come with another distribution.
+    """
+
+    path: str
+    bytes: int
+    unpacked: str = ""
+    sha256: str = ""
+    md5: str = ""
+    sha256_unpacked: str = ""
+    url: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names under which the file may stand, the downloaded form first."""
+        return (self.path, self.unpacked) if self.unpacked else (self.path,)
+
+    @property
+    def checksum(self) -> str:
+        """The strongest checksum known, in pooch's form (``sha256:…`` or ``md5:…``)."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """One entry of ``registry.toml``."""
+
+    name: str
+    title: str
+    version: str
+    folder: str
+    licence: str
+    citation: str
+    loader: str
+    files: tuple[DataFile, ...]
+    licence_note: str = ""
+    bundled_by: str = ""
+    base_url: str = ""
+    fetcher: str = ""
+    alternative: str = ""
+    content: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.bytes for file in self.files)
+
+
+@functools.cache
+def registry() -> Mapping[str, Dataset]:
+    """Return every data set by name, in the order of ``registry.toml``."""
+    text = resources.files("attnsci.data").joinpath("registry.toml").read_text("utf-8")
+    return {name: _dataset(name, entry) for name, entry in tomllib.loads(text).items()}
+
+
+def _dataset(name: str, entry: dict) -> Dataset:
+    base = entry.get("base_url", "")
+    files = tuple(
+        DataFile(**{"url": base + item["path"].rsplit("/", 1)[-1] if base else "", **item})
+        for item in entry.pop("files")
+    )
+    return Dataset(name=name, files=files, **entry)
+
+
+def get_dataset(name: str) -> Dataset:
+    """Return the entry of data set `name`.
+
+    Raises
+    ------
+    UnknownName
+        If there is none; the message lists the nearest names.
+
+    Examples
+    --------
+    >>> get_dataset("mnist").bytes
+    11594722
+    """
+    return registry()[check_known("data set", name, registry())]
