@@ -6,6 +6,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "digits": ["Digits", "load_mnist", "official_indices_of_bundled"],
-        "places": ["data_home"],
+        "fetch": ["check", "fetch_mnist", "get"],
+        "places": ["clear", "data_home", "dataset_info", "list_datasets", "where"],
+        "published": ["load_published"],
+        "registry": ["get_dataset"],
     },
 )

