@@ -24,6 +24,9 @@ N_PER_BUNDLED_CLASS = 500
 N_TEST_PER_BUNDLED_CLASS = 100
 MAGIC_IMAGES, MAGIC_LABELS = 2051, 2049
 
+# Of the official indices of the bundled digits, as little-endian int64, in bundled order.
+OFFICIAL_INDICES_SHA256 = "463cfa36fe4838ec8cb6f5ad46e1adc78c47dea4e5cb81b374a1a32d557eb2e8"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Digits:
@@ -283,6 +286,11 @@ def official_indices_of_bundled(train_labels: npt.ArrayLike, split: str | None =
     check_shape("train_labels", labels, (60_000,))
     first = [np.flatnonzero(labels == c)[:N_PER_BUNDLED_CLASS] for c in range(N_CLASSES)]
     indices = np.concatenate(first).astype(np.int64)
+    if hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest() != OFFICIAL_INDICES_SHA256:
+        raise InvalidInput(
+            "train_labels are not the official MNIST training labels in official order: the first "
+            f"{N_PER_BUNDLED_CLASS} of each class are not where they should be."
+        )
     if split is None:
         return indices
     return indices[bundled_positions(check_option("split", split, ("train", "test")))]

@@ -113,7 +113,12 @@ def _download_file(dataset: Dataset, file: DataFile, target: Path) -> None:
     import requests
 
     pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
-    downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=CHUNK_BYTES)
+    responses: list[requests.Response] = []
+    downloader = pooch.HTTPDownloader(
+        progressbar=True,
+        chunk_size=CHUNK_BYTES,
+        hooks={"response": lambda response, **_: responses.append(response)},
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # A place of its own, so that a forced download that fails leaves the old file.
@@ -141,6 +146,9 @@ def _download_file(dataset: Dataset, file: DataFile, target: Path) -> None:
             f"{file.url} sent something else than the registry describes, so {target} was not "
             f"written. {error} Try again: attnsci datasets get {dataset.name} --force"
         ) from error
+    finally:
+        for response in responses:  # pooch leaves the connection of a failed download open
+            response.close()
 
 
 def verify(path: Path, file: DataFile) -> str:

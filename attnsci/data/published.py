@@ -39,8 +39,8 @@ def load_published(table: str | None = None) -> "pd.DataFrame":
     Examples
     --------
     >>> gain = load_published("gain")
-    >>> gain.loc["mcadams_v4_gain", ["value", "unit", "n"]].tolist()
-    [26.0, '%', 262]
+    >>> gain["value"].tolist(), gain["unit"].tolist()
+    ([26.0, 8.0, 12.0, 32.0, 1.51, nan], ['%', '%', '%', '%', 'ratio', 'qualitative'])
     >>> gain["ami"].dropna().round(3).tolist()
     [0.115, 0.038, 0.057, 0.138]
     """
