@@ -156,7 +156,11 @@ class Level(nn.Module):
             alive = drive.new_ones(drive.shape[1], 1, 1)
             alive[silent] = 0
             drive = drive * alive
-        return self.pool(self.activation(drive))
+        pooled = self.pool(self.activation(drive))
+        if pooled.requires_grad:
+            # Slicing hands row-major gradients back, which pooling and ReLU take the slow way.
+            pooled.register_hook(_channels_last)
+        return pooled
 
     def down(self, top: Tensor, pooled: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the gate that the signals from above and from this level ask for."""
@@ -441,7 +445,8 @@ class ObjectAttention(nn.Module):
         signal, pooled = images, []
         masked_input = images
         for index, level in enumerate(self.levels):
-            gated = level.gated(signal * (1 - protocol.strength[index] * gates[index]))
+            scaled = signal * (1 - protocol.strength[index] * gates[index])
+            gated = level.gated(_channels_last(scaled))
             if index == 0:
                 masked_input = gated
             signal = level.up(gated, protocol.lesions[index])
@@ -464,7 +469,7 @@ class ObjectAttention(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Close the inhibited cells and apply what the experimenter holds fixed."""
         forced = tuple(
-            gate.masked_fill(mask, 1.0) if inhibited else gate
+            torch.where(mask, 1.0, gate) if inhibited else gate
             for gate, mask, inhibited in zip(asked, ior, protocol.inhibition, strict=True)
         )
         held = self._hold(forced, protocol)
@@ -513,6 +518,10 @@ class ObjectAttention(nn.Module):
         from attnsci.models.reference_checkpoints import load_object_attention
 
         return load_object_attention(path)
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def _for_levels(parameter: str, value: Any, n_levels: int) -> tuple[Any, ...]:
