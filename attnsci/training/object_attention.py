@@ -1,0 +1,234 @@
+"""Training of object-based attention: recognise and reconstruct one object a phase."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from attnsci.checks import check_fraction, check_positive
+from attnsci.data.digit_scenes import DigitScenes, SceneConfig
+from attnsci.data.digits import Digits, load_mnist
+from attnsci.data.stimuli import ObjectScenes
+from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
+from attnsci.seeds import numpy_generator, torch_seed
+from attnsci.training.trainer import Metrics, check_shares
+
+_SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS = range(5)
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectAttentionTraining:
+    """The published recipe for digits."""
+
+    n_objects: int = 2
+    """Digits in a scene, and phases."""
+    strength: float = 0.2
+    """How far a gate closes: × (1 − strength)."""
+    reconstruction_weight: float = 1000.0
+    """Φ, the weight of the reconstruction of the attended object."""
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
+    batch_size: int = 64
+    """Scenes an update, over all processes."""
+    noise: float = 0.3
+    """Upper end of the uniform noise on empty pixels."""
+    equal_labels: bool = True
+    """Allow two digits of the same class in one scene."""
+    validation_fraction: float = 0.3
+    """Share of the training digits that validation keeps to itself."""
+    validation_scenes: int = 6000
+    """Scenes shown at each validation, at most."""
+    source: str = "full"
+    """Digits to train on: "full" MNIST less the bundled test digits, or "bundled"."""
+    seed: int = 0
+    """Decides weights, split, scenes and order."""
+
+    def __post_init__(self) -> None:
+        check_fraction("validation_fraction", self.validation_fraction)
+        for name in ("n_objects", "batch_size", "validation_scenes"):
+            check_positive(name, getattr(self, name), integer=True)
+        check_positive("learning_rate", self.learning_rate)
+
+    @property
+    def scenes(self) -> SceneConfig:
+        """Layout of the scenes."""
+        return SceneConfig(self.n_objects, self.noise, self.equal_labels)
+
+    @property
+    def model(self) -> ObjectAttentionConfig:
+        """Architecture that fits the scenes."""
+        height, width = self.scenes.canvas
+        return ObjectAttentionConfig(
+            height=height, width=width, n_phases=self.n_objects, strength=self.strength
+        )
+
+
+PRESETS = {
+    "mnist-2": ObjectAttentionTraining(),
+    "mnist-3": ObjectAttentionTraining(n_objects=3),
+}
+
+
+def nearest_object(
+    masked_input: Tensor, targets: Tensor, taken: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Say which object a gated image shows: the one whose target it is closest to.
+
+    Parameters
+    ----------
+    masked_input : Tensor, shape (N, C, H, W)
+        The image as gated.
+    targets : Tensor, shape (N, object, C, H, W)
+        The scene with all but one object dimmed.
+    taken : Tensor, shape (N, object), bool, optional
+        Objects of earlier phases, which cannot be chosen again.
+
+    Returns
+    -------
+    object : Tensor, shape (N,), int64
+        The attended object.
+    squared_error : Tensor, shape (N, object)
+        Sum over pixels and channels, of all objects.
+    """
+    error = (masked_input[:, None] - targets).square().flatten(2).sum(-1)
+    free = error if taken is None else error.masked_fill(taken, torch.inf)
+    return free.argmin(1), error
+
+
+class DigitObjective:
+    """Cross-entropy on the attended digit plus Φ times the error of its reconstruction.
+
+    One optimiser step after every phase. The attended object is the one nearest to the gated
+    image among those not attended before.
+
+    Parameters
+    ----------
+    config : ObjectAttentionTraining
+        The recipe.
+    digits : Digits, optional
+        Training digits in place of ``config.source``; a part becomes the validation set.
+
+    Notes
+    -----
+    After Lei, Benjamin and Kording (2021), arXiv 2106.04540.
+    """
+
+    score = "accuracy"
+
+    def __init__(self, config: ObjectAttentionTraining, digits: Digits | None = None) -> None:
+        self.config = config
+        if digits is None:
+            # Bundled test digits are official training digits: they must stay unseen.
+            full = config.source == "full"
+            digits = load_mnist("train", config.source, leave_out_bundled_test=full)
+        shuffled = numpy_generator(config.seed, _SPLIT).permutation(len(digits))
+        n_validation = round(config.validation_fraction * len(digits))
+        self.validation = digits.subset(np.sort(shuffled[:n_validation]))
+        self.training = digits.subset(np.sort(shuffled[n_validation:]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
+            self.model: nn.Module = ObjectAttention(config.model)
+        self._epoch = -1
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return Adam, as published."""
+        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
+
+    def n_batches(self, epoch: int) -> int:
+        """Return the number of whole batches; the few scenes left over change every epoch."""
+        return len(self.training) // self.config.batch_size
+
+    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> ObjectScenes:
+        """Return this process's share of batch `index`: fresh scenes each epoch."""
+        check_shares(self.config.batch_size, world_size)
+        if epoch != self._epoch:
+            seed = self.config.seed
+            self._scenes = DigitScenes(
+                self.training, self.config.scenes, seed=(seed, _EPOCH, epoch), device=self._device
+            )
+            self._order = numpy_generator(seed, _ORDER, epoch).permutation(len(self.training))
+            self._epoch = epoch
+        share = self.config.batch_size // world_size
+        start = index * self.config.batch_size + rank * share
+        return self._scenes[self._order[start : start + share]]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def update(
+        self,
+        model: Any,
+        batch: ObjectScenes,
+        optimizer: torch.optim.Optimizer,
+        fabric: Fabric,
+    ) -> Iterator[Metrics]:
+        """Take one optimiser step a phase; yield its losses and accuracy."""
+        targets = batch.targets(self.config.strength)
+        scene = torch.arange(len(batch), device=batch.image.device)
+        taken = torch.zeros_like(batch.labels, dtype=torch.bool)
+        ior = None
+        for phase in range(self.config.n_objects):
+            outcome = model.phase(batch.image, ior)
+            chosen, _ = nearest_object(outcome.masked_input.detach(), targets, taken)
+            label, logits = batch.labels[scene, chosen], outcome.logits[:, -1]
+            cross_entropy = functional.cross_entropy(logits, label)
+            error = functional.mse_loss(outcome.masked_input, targets[scene, chosen])
+            loss = cross_entropy + self.config.reconstruction_weight * error
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            optimizer.step()
+            taken[scene, chosen] = True
+            ior = outcome.ior
+            yield {
+                "phase": phase + 1,
+                "loss": loss.item(),
+                "cross_entropy": cross_entropy.item(),
+                "squared_error": error.item(),
+                "accuracy": (logits.argmax(1) == label).float().mean().item(),
+            }
+
+    def validate(self, model: Any) -> Metrics:
+        """Return the accuracy, in each phase and over all, on digits kept apart."""
+        scenes = DigitScenes(
+            self.validation,
+            self.config.scenes,
+            seed=(self.config.seed, _VALIDATION),
+            device=self._device,
+        )
+        n = min(self.config.validation_scenes, len(scenes))
+        right = np.zeros(self.config.n_objects)
+        for batch in scenes.batches(128, n):
+            right += right_per_phase(model.module, batch, self.config.strength).sum(0).cpu().numpy()
+        by_phase = {f"accuracy_phase_{i + 1}": float(r / n) for i, r in enumerate(right)}
+        return {"n": n, "accuracy": float(right.mean() / n), **by_phase}
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the weights and a resumed run must agree on."""
+        return {
+            "model": "ObjectAttention",
+            "config": self.config.model,
+            "training": self.config,
+            "data": self.training.provenance(),
+            "validation_data": self.validation.provenance(),
+            "seed": self.config.seed,
+        }
+
+
+def right_per_phase(model: ObjectAttention, scenes: ObjectScenes, strength: float) -> Tensor:
+    """Return whether each phase named the object that it attended, shape (N, phase), bool."""
+    trajectory = model.run(scenes.image)
+    targets = scenes.targets(strength)
+    taken = torch.zeros_like(scenes.labels, dtype=torch.bool)
+    right = []
+    for phase in range(trajectory.logits.shape[1]):
+        chosen, _ = nearest_object(trajectory.masked_input[:, phase], targets, taken)
+        taken = taken.scatter(1, chosen[:, None], True)
+        label = scenes.labels.gather(1, chosen[:, None])[:, 0]
+        right.append(trajectory.prediction[:, phase] == label)
+    return torch.stack(right, 1)

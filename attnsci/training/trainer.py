@@ -1,0 +1,246 @@
+"""One training loop for every family: device, precision, processes, checkpoints, resume."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from tqdm.auto import tqdm
+
+from attnsci.checks import check_positive
+from attnsci.errors import CheckpointError, InvalidInput
+from attnsci.files import atomic_path
+from attnsci.models.weights import save_weights
+from attnsci.provenance import provenance, stable_hash, to_json
+
+Metrics = dict[str, float | int | str]
+
+
+class Objective(Protocol):
+    """What a family brings to the trainer: its model, its batches, its update, its score."""
+
+    model: nn.Module
+    score: str
+    """Name of the validation metric that picks the best weights; larger is better."""
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser of the model's parameters."""
+
+    def n_batches(self, epoch: int) -> int:
+        """Return how many batches `epoch` has, the same in every process."""
+
+    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> Any:
+        """Return this process's share of global batch `index`; a function of its arguments."""
+
+    def update(
+        self, model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer, fabric: Fabric
+    ) -> Iterable[Metrics]:
+        """Take the update or updates of one batch; return a row of metrics for each."""
+
+    def validate(self, model: nn.Module) -> Metrics:
+        """Return metrics on data that training never sees."""
+
+    def provenance(self) -> dict[str, Any]:
+        """Return configuration, data and seed, for the weights and for resuming."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerConfig:
+    """How long, on what, and how often to save."""
+
+    epochs: int = 10
+    """Passes through the training data."""
+    max_steps: int | None = None
+    """Stop after so many batches, in the middle of an epoch if need be."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    devices: int = 1
+    """Processes, one a device; the batch is shared among them."""
+    precision: str = "32-true"
+    """Lightning Fabric's name of the number format: 32-true, bf16-mixed, 16-mixed …"""
+    save_every: int = 200
+    """Batches between checkpoints; one is written after each epoch in any case."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "devices", "save_every"):
+            check_positive(name, getattr(self, name), integer=True)
+
+
+class Trainer:
+    """Trains one objective into one folder, and resumes there.
+
+    The folder holds ``last.ckpt`` (everything that resuming needs), ``best.safetensors`` and
+    ``last.safetensors`` (weights with their record), ``metrics.parquet`` (a row for each update
+    and each validation) and ``run.json``. All are replaced whole. A run that was killed
+    continues from its last checkpoint and, on a CPU, ends with the same bits.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to train.
+    out : path-like
+        The run's folder.
+    config : TrainerConfig, optional
+        Duration, device and saving.
+
+    Raises
+    ------
+    CheckpointError
+        If `out` holds another run.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        out: str | os.PathLike[str],
+        config: TrainerConfig | None = None,
+    ) -> None:
+        self.objective = objective
+        self.out = Path(out)
+        self.config = config or TrainerConfig()
+        self.fabric = Fabric(
+            accelerator=self.config.device,
+            devices=self.config.devices,
+            precision=self.config.precision,  # type: ignore[arg-type]
+        )
+        self._rows: list[Metrics] = []
+        self._best = float("-inf")
+
+    def fit(self) -> pd.DataFrame:
+        """Train, or continue training, to the end.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each update (``split`` "train") and validation (``split``
+            "validation"), with ``epoch`` and ``step`` counted from 0.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C, once the state has been saved.
+        """
+        fabric, objective = self.fabric, self.objective
+        fabric.launch()
+        model, optimizer = fabric.setup(objective.model, objective.optimizer())
+        model.mark_forward_method("phase")
+        state = {"model": model, "optimizer": optimizer, "epoch": 0, "batch": 0, "step": 0}
+        self._resume(state)
+        progress = tqdm(
+            total=self._total_steps(),
+            initial=state["step"],
+            disable=None if fabric.is_global_zero else True,
+            desc=self.out.name,
+            unit="batch",
+        )
+        try:
+            with progress:
+                for _ in self._steps(state, model, optimizer, progress):
+                    if state["step"] % self.config.save_every == 0:
+                        self._save(state)
+        except KeyboardInterrupt:
+            self._save(state)
+            raise
+        return self.metrics()
+
+    def metrics(self) -> pd.DataFrame:
+        """Return what has been measured so far."""
+        return pd.DataFrame(self._rows)
+
+    def _total_steps(self) -> int:
+        steps = sum(self.objective.n_batches(epoch) for epoch in range(self.config.epochs))
+        return min(steps, self.config.max_steps or steps)
+
+    def _steps(
+        self, state: dict[str, Any], model: Any, optimizer: Any, progress: Any
+    ) -> Iterator[None]:
+        """Yield after every batch; `state` always says what comes next."""
+        objective, fabric = self.objective, self.fabric
+        last_step = self._total_steps()
+        while state["step"] < last_step:
+            epoch, index = state["epoch"], state["batch"]
+            model.train()
+            batch = objective.batch(epoch, index, fabric.global_rank, fabric.world_size)
+            where: Metrics = {"split": "train", "epoch": epoch, "step": state["step"]}
+            rows = [{**where, **row} for row in objective.update(model, batch, optimizer, fabric)]
+            self._rows += rows
+            progress.update()
+            progress.set_postfix({k: f"{v:.3g}" for k, v in rows[-1].items() if k == "loss"})
+            state["step"] += 1
+            state["batch"] += 1
+            ended = state["batch"] == objective.n_batches(epoch)
+            if ended:
+                state["epoch"], state["batch"] = epoch + 1, 0
+            if ended or state["step"] == last_step:
+                self._validate({**where, "split": "validation"}, model)
+                self._save(state)
+            yield
+
+    def _validate(self, where: Metrics, model: Any) -> None:
+        model.eval()
+        with torch.no_grad():
+            scores = self.objective.validate(model)
+        self._rows.append({**where, **scores})
+        if not self.fabric.is_global_zero:
+            return
+        record = {**self.objective.provenance(), "metrics": {**where, **scores}}
+        record = provenance(**record, trainer=self.config)
+        save_weights(self.out / "last.safetensors", self.objective.model, record)
+        if float(scores[self.objective.score]) > self._best:
+            self._best = float(scores[self.objective.score])
+            save_weights(self.out / "best.safetensors", self.objective.model, record)
+
+    def _signature(self) -> str:
+        run = {key: value for key, value in self.objective.provenance().items() if key != "date"}
+        return stable_hash([run, self.config.precision])
+
+    def _save(self, state: dict[str, Any]) -> None:
+        signed = {**state, "signature": self._signature(), "best": self._best}
+        if self.fabric.is_global_zero:
+            with atomic_path(self.out / "metrics.parquet") as temporary:
+                self.metrics().to_parquet(temporary, index=False)
+            with atomic_path(self.out / "run.json") as temporary:
+                temporary.write_text(to_json(provenance(**self.objective.provenance())))
+            with atomic_path(self.out / "last.ckpt") as temporary:
+                self.fabric.save(temporary, signed)
+        self.fabric.barrier()
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        path = self.out / "last.ckpt"
+        if not path.exists():
+            return
+        saved = {**state, "signature": "", "best": 0.0}
+        try:
+            self.fabric.load(path, saved, weights_only=True)
+        except (RuntimeError, EOFError, KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} cannot be resumed ({str(error).splitlines()[0]}). Delete it or choose "
+                "another --out."
+            ) from error
+        if saved["signature"] != self._signature():
+            raise CheckpointError(
+                f"{self.out} holds a run with other settings or data (see run.json there). "
+                "Choose another --out, or delete that folder to start afresh."
+            )
+        state.update({key: saved[key] for key in ("epoch", "batch", "step")})
+        self._best = saved["best"]
+        kept = pd.read_parquet(self.out / "metrics.parquet")
+        # Metrics are written before the checkpoint: a kill between the two leaves rows too many.
+        kept = kept[kept["step"] < state["step"]]
+        self._rows = [
+            {key: value for key, value in row.items() if pd.notna(value)}
+            for row in kept.to_dict("records")
+        ]
+
+
+def check_shares(batch_size: int, world_size: int) -> None:
+    """Raise `InvalidInput` unless a global batch divides evenly among the processes."""
+    if batch_size % world_size:
+        raise InvalidInput(
+            f"A batch of {batch_size} cannot be shared evenly by {world_size} processes."
+        )
