@@ -74,8 +74,7 @@ def check_shape(parameter: str, array: Any, shape: Sequence[int | str | None]) -
     """
     got = tuple(array.shape)
     fits = len(got) == len(shape) and all(
-        not isinstance(want, int) or want == length
-        for want, length in zip(shape, got, strict=True)
+        not isinstance(want, int) or want == length for want, length in zip(shape, got, strict=True)
     )
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)

@@ -5,10 +5,13 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
+        "bars": ["BarConfig", "BarScenes"],
+        "digit_scenes": ["DigitScenes", "SceneConfig"],
         "digits": ["Digits", "load_mnist", "official_indices_of_bundled"],
         "fetch": ["check", "fetch_mnist", "get"],
         "places": ["clear", "data_home", "dataset_info", "list_datasets", "where"],
         "published": ["load_published"],
         "registry": ["get_dataset"],
+        "stimuli": ["ObjectScenes", "Stimuli"],
     },
 )

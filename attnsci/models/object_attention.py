@@ -473,16 +473,12 @@ class ObjectAttention(nn.Module):
             for gate, mask, inhibited in zip(asked, ior, protocol.inhibition, strict=True)
         )
         held = self._hold(forced, protocol)
-        return tuple(
-            level.gate(gate) for level, gate in zip(self.levels, held, strict=True)
-        )
+        return tuple(level.gate(gate) for level, gate in zip(self.levels, held, strict=True))
 
     def _hold(self, gates: tuple[Tensor, ...], protocol: _Protocol) -> tuple[Tensor, ...]:
         return tuple(
             torch.zeros_like(gate) if off else gate if frozen is None else frozen
-            for gate, off, frozen in zip(
-                gates, protocol.open_levels, protocol.frozen, strict=True
-            )
+            for gate, off, frozen in zip(gates, protocol.open_levels, protocol.frozen, strict=True)
         )
 
     def _full(self, maps: tuple[Tensor, ...], images: Tensor) -> tuple[Tensor, ...]:
