@@ -44,9 +44,7 @@ class BarConfig:
         for name in ("orientations_deg", "widths", "row_shifts", "column_shifts"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
-                raise InvalidInput(
-                    f"{name} must hold different values, at least one; got {values}."
-                )
+                raise InvalidInput(f"{name} must hold one or more different values; got {values}.")
 
     @property
     def n_per_orientation(self) -> int:

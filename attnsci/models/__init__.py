@@ -1,0 +1,1 @@
+"""Models of attention: modules and their weights, nothing else."""

@@ -415,10 +415,8 @@ class ObjectAttention(nn.Module):
                 logits, asked = known
             else:
                 logits, pooled, masked_input = self._ascend(images, gates, protocol)
-                if last and not protocol.every_call:
-                    asked = []
-                else:
-                    asked = self._descend(logits, pooled)
+                unread = last and not protocol.every_call
+                asked = [] if unread else self._descend(logits, pooled)
             logits_of_steps.append(logits)
             if step == 0:
                 first = (logits, asked)

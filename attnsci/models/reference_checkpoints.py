@@ -89,9 +89,8 @@ def _object_attention_config(
     try:
         first = state["conv1.weight"]
         depth = sum(re.fullmatch(r"conv\d+\.weight", key) is not None for key in state)
-        channels = tuple(
-            [first.shape[1], *(state[f"conv{k}.weight"].shape[0] for k in range(1, depth + 1))]
-        )
+        outputs = [state[f"conv{level}.weight"].shape[0] for level in range(1, depth + 1)]
+        channels = (first.shape[1], *outputs)
         n_classes, flat = state["linear_out.weight"].shape
     except (KeyError, IndexError, ValueError) as error:
         raise CheckpointError(

@@ -1,0 +1,1 @@
+"""Papers: from stimuli to figures and the table published / reference code / ours."""

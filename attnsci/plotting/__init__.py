@@ -1,0 +1,1 @@
+"""Plots: labelled arrays in, matplotlib Axes out."""

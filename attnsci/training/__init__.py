@@ -1,0 +1,1 @@
+"""Training: one trainer, one small objective for each family."""

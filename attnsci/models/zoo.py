@@ -1,0 +1,78 @@
+"""Models by name, with the weights that the package ships."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+from attnsci.checks import check_known
+from attnsci.errors import CheckpointError
+from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
+from attnsci.models.weights import load_weights
+from attnsci.provenance import from_json, to_json
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+
+@functools.cache
+def pretrained_names() -> tuple[str, ...]:
+    """Return the names of all shipped weights, for example ``"mnist-2-seed0"``."""
+    return tuple(sorted(path.stem for path in PRETRAINED.glob("*.safetensors")))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A model with weights, and what is known about them.
+
+    Attributes
+    ----------
+    model : ObjectAttention
+        In evaluation mode, on the CPU.
+    record : dict
+        Configuration, training, data, seed, metrics, versions.
+    """
+
+    model: ObjectAttention
+    record: dict[str, Any]
+
+
+def load_model(name_or_path: str | Path) -> Pretrained:
+    """Load shipped weights by name, or weights of one's own by path.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        A name of `pretrained_names`, or a ``.safetensors`` file written by a training run.
+
+    Returns
+    -------
+    Pretrained
+
+    Raises
+    ------
+    UnknownName
+        If no shipped weights have that name.
+    CheckpointError
+        If the file is missing, damaged, or does not fit the configuration it carries.
+
+    Examples
+    --------
+    >>> load_model("mnist-2-seed0").model.config.n_classes
+    10
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".safetensors":
+        check_known("shipped model", str(name_or_path), pretrained_names())
+        path = PRETRAINED / f"{name_or_path}.safetensors"
+    state, record = load_weights(path)
+    if record.get("model") != "ObjectAttention":
+        raise CheckpointError(
+            f"{path} does not say that it holds an ObjectAttention network; it says "
+            f"{record.get('model', 'nothing')!r}. Give a file that `attnsci train` wrote."
+        )
+    model = ObjectAttention(from_json(ObjectAttentionConfig, to_json(record["config"])))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit its own configuration: {error}.") from error
+    return Pretrained(model.eval(), record)

@@ -1,0 +1,163 @@
+"""What a gated network does with scenes of objects, reduced batch by batch to a dataset."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from attnsci.data.stimuli import ObjectScenes
+from attnsci.errors import InvalidInput
+from attnsci.models.object_attention import ObjectAttention, Trajectory
+from attnsci.training.object_attention import nearest_object
+
+REGIONS = ("selected", "other", "background", "inhibited", "other_free", "background_free")
+BATCH = 64
+
+
+def show_scenes(
+    model: ObjectAttention,
+    batches: Iterable[ObjectScenes],
+    *,
+    progress: str | None = None,
+    **interventions: Any,
+) -> xr.Dataset:
+    """Show scenes of objects and keep what each phase read, chose and gated.
+
+    Parameters
+    ----------
+    model : ObjectAttention
+        In evaluation mode.
+    batches : iterable of ObjectScenes
+        For example ``DigitScenes(…).batches(64)``.
+    progress : str, optional
+        Label of a progress bar; none without it.
+    **interventions
+        Arguments of `ObjectAttention.run`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``stimulus`` (the unit of inference), ``phase`` (from 1), ``object`` (slot),
+        ``level`` (from 1) and ``region``:
+
+        - ``label`` (stimulus, object); ``prediction`` and ``margin`` (stimulus, phase): class
+          read, and by how much its logit leads;
+        - ``squared_error`` (stimulus, phase, object): gated image against each object's target;
+          ``attended``: the nearest object not chosen before; ``nearest``: the nearest of all;
+        - ``gate`` (stimulus, phase, region): mean pixel gate on the selected object, on other
+          objects, on the background, on cells that inhibition forces, and on those of the
+          others and the background that it does not; NaN where a region has no pixel;
+        - ``gate_published`` (stimulus, attention): the paper's statistic, attended and
+          unattended pixels, averaged over phases;
+        - ``iou`` (stimulus, phase, object): open cells (gate < 0.5) against the object's pixels;
+        - ``coverage`` (stimulus, phase, level): share of cells inhibited after the phase.
+
+    Raises
+    ------
+    InvalidInput
+        If there are no scenes, or their size is not the network's.
+    """
+    device = next(model.parameters()).device
+    strength = model.config.strength
+    parts: list[dict[str, Tensor]] = []
+    indices: list[Tensor] = []
+    with torch.no_grad():
+        for scenes in tqdm(batches, desc=progress, disable=None if progress else True):
+            trajectory = model.run(scenes.image.to(device), **interventions)
+            parts.append(_reduce(trajectory, scenes, strength))
+            indices.append(scenes.metadata["index"])
+    if not parts:
+        raise InvalidInput("There are no scenes to show.")
+    values = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+    return xr.Dataset(
+        {name: (DIMS[name], value) for name, value in values.items()},
+        coords={
+            "stimulus": torch.cat(indices).cpu().numpy(),
+            "phase": np.arange(1, values["prediction"].shape[1] + 1),
+            "object": np.arange(values["label"].shape[1]),
+            "level": np.arange(1, values["coverage"].shape[2] + 1),
+            "region": list(REGIONS),
+            "attention": ["attended", "unattended"],
+        },
+    )
+
+
+DIMS = {
+    "label": ("stimulus", "object"),
+    "prediction": ("stimulus", "phase"),
+    "margin": ("stimulus", "phase"),
+    "squared_error": ("stimulus", "phase", "object"),
+    "attended": ("stimulus", "phase"),
+    "nearest": ("stimulus", "phase"),
+    "gate": ("stimulus", "phase", "region"),
+    "gate_published": ("stimulus", "attention"),
+    "iou": ("stimulus", "phase", "object"),
+    "coverage": ("stimulus", "phase", "level"),
+}
+
+
+def _reduce(trajectory: Trajectory, scenes: ObjectScenes, strength: float) -> dict[str, Tensor]:
+    scenes_of = torch.arange(len(scenes), device=scenes.image.device)
+    targets = scenes.targets(strength)
+    taken = torch.zeros_like(scenes.labels, dtype=torch.bool)
+    n_phases = trajectory.logits.shape[1]
+    columns: dict[str, list[Tensor]] = {
+        name: [] for name in ("attended", "nearest", "squared_error", "gate", "published")
+    }
+    for phase in range(n_phases):
+        masked = trajectory.masked_input[:, phase]
+        # With more phases than objects every object is free again.
+        taken = taken & ~taken.all(1, keepdim=True)
+        chosen, error = nearest_object(masked, targets, taken)
+        taken = taken.scatter(1, chosen[:, None], True)
+        gate = trajectory.gates[0][:, phase]
+        forced = torch.zeros_like(gate, dtype=torch.bool)
+        if phase:
+            forced = trajectory.ior[0][:, phase - 1]
+        columns["attended"].append(chosen)
+        columns["nearest"].append(error.argmin(1))
+        columns["squared_error"].append(error)
+        columns["gate"].append(_gate_by_region(gate, forced, scenes.masks, chosen))
+        dimmed = _published_unattended(scenes.image, targets[scenes_of, chosen], strength)
+        columns["published"].append(torch.stack([_mean(gate, ~dimmed), _mean(gate, dimmed)], 1))
+    best = trajectory.logits[:, :, -1].topk(2, -1).values
+    opened = (trajectory.gates[0] < 0.5)[:, :, None]
+    masks = scenes.masks[:, None]
+    overlap = (opened & masks).flatten(3).sum(-1)
+    union = (opened | masks).flatten(3).sum(-1)
+    return {
+        "label": scenes.labels,
+        "prediction": trajectory.prediction,
+        "margin": best[..., 0] - best[..., 1],
+        "squared_error": torch.stack(columns["squared_error"], 1),
+        "attended": torch.stack(columns["attended"], 1),
+        "nearest": torch.stack(columns["nearest"], 1),
+        "gate": torch.stack(columns["gate"], 1),
+        "gate_published": torch.stack(columns["published"], 1).nanmean(1),
+        "iou": overlap / union,
+        "coverage": torch.stack([mask.float().flatten(2).mean(-1) for mask in trajectory.ior], -1),
+    }
+
+
+def _gate_by_region(gate: Tensor, forced: Tensor, masks: Tensor, chosen: Tensor) -> Tensor:
+    """Return the mean gate in each of REGIONS, shape (N, region)."""
+    selected = masks[torch.arange(len(masks), device=masks.device), chosen]
+    objects = masks.any(1)
+    other, background = objects & ~selected, ~objects
+    regions = (selected, other, background, forced, other & ~forced, background & ~forced)
+    return torch.stack([_mean(gate, region) for region in regions], 1)
+
+
+def _mean(gate: Tensor, region: Tensor) -> Tensor:
+    region = region.expand_as(gate).flatten(1)
+    total = torch.where(region, gate.flatten(1), 0.0).sum(1)
+    return total / region.sum(1)  # no pixel: 0 / 0, NaN, which `show_scenes` declares
+
+
+def _published_unattended(image: Tensor, target: Tensor, strength: float) -> Tensor:
+    """Return the pixels that the paper's statistic calls unattended: dimmed by over s/2."""
+    return ((image - target + 1e-6) / (image + 1e-6)) / strength > 0.5
