@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from attnsci.checks import check_finite, check_not_empty, check_positive, check_shape
 from attnsci.errors import InvalidInput
+from attnsci.models.trajectory import Phase, Trajectory, stack_levels
 from attnsci.models.upsampled_conv import UpsampledTransposedConv, Upsampling
 
 LevelTensors = Sequence[Tensor | None] | None
@@ -79,36 +80,6 @@ class ObjectAttentionConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trajectory:
-    """What one run of the attention protocol did. Levels are tuples, the pixels first.
-
-    Attributes
-    ----------
-    logits : Tensor, shape (N, phase, step, class)
-        Class evidence after every forward pass.
-    gates : tuple of Tensor, each (N, phase, C, H, W)
-        Gate that formed the last forward's input, forced cells included: the published "gate".
-    masked_input : Tensor, shape (N, phase, C, H, W)
-        The image as the last forward of each phase saw it.
-    ior : tuple of Tensor, each (N, phase, C, H, W), bool
-        Inhibition of return after each phase, as the next phase meets it.
-    gate_steps : tuple of Tensor, each (N, phase, step, C, H, W), or None
-        The gates behind every forward, if they were asked for; those of step 1 are at rest.
-    """
-
-    logits: Tensor
-    gates: tuple[Tensor, ...]
-    masked_input: Tensor
-    ior: tuple[Tensor, ...]
-    gate_steps: tuple[Tensor, ...] | None = None
-
-    @property
-    def prediction(self) -> Tensor:
-        """Class read in each phase, shape (N, phase)."""
-        return self.logits[:, :, -1].argmax(-1)
-
-
-@dataclasses.dataclass(frozen=True)
 class _Protocol:
     """The settings of one run, resolved for every level."""
 
@@ -120,17 +91,6 @@ class _Protocol:
     lesions: tuple[list[int], ...]
     frozen: tuple[Tensor | None, ...]
     every_call: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Phase:
-    """One object's worth of looking: fields as in :class:`Trajectory`, without the phase axis."""
-
-    logits: Tensor
-    gates: tuple[Tensor, ...]
-    masked_input: Tensor
-    ior: tuple[Tensor, ...]
-    gate_steps: tuple[tuple[Tensor, ...], ...]
 
 
 class Level(nn.Module):
@@ -149,18 +109,19 @@ class Level(nn.Module):
         self.deconv = UpsampledTransposedConv(2 * outputs, gates, KERNEL, upsampling)
         self.gate = nn.Identity()
 
-    def up(self, gated: Tensor, silent: list[int]) -> Tensor:
-        """Return the pooled activation, `silent` channels being lesioned."""
+    def up(self, gated: Tensor, silent: list[int]) -> tuple[Tensor, Tensor]:
+        """Return the activation, `silent` channels being lesioned, and the pooled activation."""
         drive = self.conv(gated)
         if silent:
             alive = drive.new_ones(drive.shape[1], 1, 1)
             alive[silent] = 0
             drive = drive * alive
-        pooled = self.pool(self.activation(drive))
+        activation = self.activation(drive)
+        pooled = self.pool(activation)
         if pooled.requires_grad:
             # Slicing hands row-major gradients back, which pooling and ReLU take the slow way.
             pooled.register_hook(_channels_last)
-        return pooled
+        return activation, pooled
 
     def down(self, top: Tensor, pooled: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the gate that the signals from above and from this level ask for."""
@@ -240,6 +201,7 @@ class ObjectAttention(nn.Module):
         initial_ior: LevelTensors = None,
         frozen_gates: LevelTensors = None,
         keep_steps: bool = False,
+        keep_activations: bool = False,
         every_call: bool = False,
     ) -> Trajectory:
         """Show `images` and read one object a phase.
@@ -274,6 +236,8 @@ class ObjectAttention(nn.Module):
             Gates held at these values throughout, whatever the network asks for.
         keep_steps : bool
             Keep the gates behind every forward pass, not only behind the last.
+        keep_activations : bool
+            Keep what the units did in the last forward pass of each phase.
         every_call : bool
             Run also the passes whose result is known (the first of each later phase) or unused
             (the way down of the last), for recorders.
@@ -305,11 +269,14 @@ class ObjectAttention(nn.Module):
             start, ior = rest, phase.ior
         return Trajectory(
             logits=torch.stack([phase.logits for phase in phases], 1),
-            gates=_stack_levels([phase.gates for phase in phases]),
+            gates=stack_levels([phase.gates for phase in phases]),
             masked_input=torch.stack([phase.masked_input for phase in phases], 1),
-            ior=_stack_levels([phase.ior for phase in phases]),
-            gate_steps=_stack_levels([_stack_levels(phase.gate_steps) for phase in phases])
+            ior=stack_levels([phase.ior for phase in phases]),
+            gate_steps=stack_levels([stack_levels(phase.gate_steps) for phase in phases])
             if keep_steps
+            else None,
+            activations=stack_levels([phase.activations for phase in phases])
+            if keep_activations
             else None,
         )
 
@@ -414,7 +381,7 @@ class ObjectAttention(nn.Module):
             if step == 0 and known is not None and not last:
                 logits, asked = known
             else:
-                logits, pooled, masked_input = self._ascend(images, gates, protocol)
+                logits, pooled, masked_input, activations = self._ascend(images, gates, protocol)
                 unread = last and not protocol.every_call
                 asked = [] if unread else self._descend(logits, pooled)
             logits_of_steps.append(logits)
@@ -434,22 +401,25 @@ class ObjectAttention(nn.Module):
             masked_input=masked_input,
             ior=self._full(next_ior, images),
             gate_steps=tuple(self._full(step_gates, images) for step_gates in gates_of_steps),
+            activations=tuple(activations),
         )
         return phase, first if protocol.n_steps > 1 else None
 
     def _ascend(
         self, images: Tensor, gates: tuple[Tensor, ...], protocol: _Protocol
-    ) -> tuple[Tensor, list[Tensor], Tensor]:
-        signal, pooled = images, []
-        masked_input = images
+    ) -> tuple[Tensor, list[Tensor], Tensor, list[Tensor]]:
+        signal, masked_input = images, images
+        pooled: list[Tensor] = []
+        activations: list[Tensor] = []
         for index, level in enumerate(self.levels):
             scaled = signal * (1 - protocol.strength[index] * gates[index])
             gated = level.gated(_channels_last(scaled))
             if index == 0:
                 masked_input = gated
-            signal = level.up(gated, protocol.lesions[index])
+            activation, signal = level.up(gated, protocol.lesions[index])
+            activations.append(activation)
             pooled.append(signal)
-        return self.readout(signal.flatten(1)), pooled, masked_input
+        return self.readout(signal.flatten(1)), pooled, masked_input, activations
 
     def _descend(self, logits: Tensor, pooled: list[Tensor]) -> list[Tensor]:
         """Return what the network asks its gates to be; the forced cells come later."""
@@ -523,7 +493,3 @@ def _for_levels(parameter: str, value: Any, n_levels: int) -> tuple[Any, ...]:
     if len(values) != n_levels:
         raise InvalidInput(f"{parameter} needs one value or {n_levels}; got {len(values)}.")
     return values
-
-
-def _stack_levels(phases: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    return tuple(torch.stack(level, 1) for level in zip(*phases, strict=True))
