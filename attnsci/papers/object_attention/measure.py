@@ -161,3 +161,119 @@ def _mean(gate: Tensor, region: Tensor) -> Tensor:
 def _published_unattended(image: Tensor, target: Tensor, strength: float) -> Tensor:
     """Return the pixels that the paper's statistic calls unattended: dimmed by over s/2."""
     return ((image - target + 1e-6) / (image + 1e-6)) / strength > 0.5
+
+
+def show_bars(
+    model: ObjectAttention,
+    batches: Iterable[ObjectScenes],
+    *,
+    progress: str | None = None,
+    **interventions: Any,
+) -> xr.Dataset:
+    """Show bars beside a digit and keep each unit's response to the bar attended and not.
+
+    Of the stimuli of one orientation only the largest and the mean response are kept, so that
+    any number of them fits in memory.
+
+    Parameters
+    ----------
+    model : ObjectAttention
+        In evaluation mode.
+    batches : iterable of ObjectScenes
+        ``BarScenes(…).batches(66)``: object 0 is the bar.
+    progress : str, optional
+        Label of a progress bar; none without it.
+    **interventions
+        Arguments of `ObjectAttention.run`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``level_1``, ``level_2`` … (statistic, attention, orientation_deg, channel, y, x), dims
+        of a level carrying its number (``channel_1`` …): activation after the ReLU in the last
+        forward pass. "attended" comes from the phase in which the bar is the attended object,
+        "unattended" from the other one; ``phase`` holds the same responses by phase, averaged
+        over stimuli: ``level_1_by_phase``. ``bar_first`` (orientation_deg): share of the stimuli
+        whose bar was attended in phase 1. ``n`` (orientation_deg): stimuli.
+
+    Raises
+    ------
+    InvalidInput
+        If there are no stimuli.
+    """
+    device = next(model.parameters()).device
+    sums: dict[float, _Running] = {}
+    with torch.no_grad():
+        for scenes in tqdm(batches, desc=progress, disable=None if progress else True):
+            trajectory = model.run(
+                scenes.image.to(device), n_phases=2, keep_activations=True, **interventions
+            )
+            chosen, _ = nearest_object(
+                trajectory.masked_input[:, 0], scenes.targets(model.config.strength)
+            )
+            orientation = float(scenes.metadata["orientation_deg"][0])
+            assert trajectory.activations is not None
+            sums.setdefault(orientation, _Running()).add(trajectory.activations, chosen == 0)
+    if not sums:
+        raise InvalidInput("There are no bars to show.")
+    return _curves(sums)
+
+
+class _Running:
+    """Largest and summed responses to the stimuli of one orientation."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.bar_first = 0
+        self.largest: list[Tensor] = []
+        self.total: list[Tensor] = []
+        self.by_phase: list[Tensor] = []
+
+    def add(self, activations: tuple[Tensor, ...], bar_first: Tensor) -> None:
+        """Add a batch: activations (N, phase, …) and whether the bar was attended first."""
+        self.n += len(bar_first)
+        self.bar_first += int(bar_first.sum())
+        for level, activation in enumerate(activations):
+            swap = bar_first.view(-1, *[1] * (activation.ndim - 1))
+            # (attended, unattended) is (phase 1, phase 2) where the bar came first.
+            ordered = torch.where(swap, activation, activation.flip(1))
+            largest, total, phases = ordered.amax(0), ordered.double().sum(0), activation.double()
+            if level == len(self.largest):
+                self.largest.append(largest)
+                self.total.append(total)
+                self.by_phase.append(phases.sum(0))
+            else:
+                self.largest[level] = torch.maximum(self.largest[level], largest)
+                self.total[level] += total
+                self.by_phase[level] += phases.sum(0)
+
+
+def _curves(sums: dict[float, _Running]) -> xr.Dataset:
+    orientations = sorted(sums)
+    runs = [sums[orientation] for orientation in orientations]
+    variables: dict[str, Any] = {
+        "n": ("orientation_deg", [run.n for run in runs]),
+        "bar_first": ("orientation_deg", [run.bar_first / run.n for run in runs]),
+    }
+    for level in range(len(runs[0].largest)):
+        largest = torch.stack([run.largest[level] for run in runs], 1)
+        mean = torch.stack([(run.total[level] / run.n).float() for run in runs], 1)
+        by_phase = torch.stack([(run.by_phase[level] / run.n).float() for run in runs], 1)
+        cells = tuple(f"{axis}_{level + 1}" for axis in ("channel", "y", "x"))
+        variables[f"level_{level + 1}"] = (
+            ("statistic", "attention", "orientation_deg", *cells),
+            torch.stack([largest, mean]).cpu().numpy(),
+        )
+        variables[f"level_{level + 1}_by_phase"] = (
+            ("phase", "orientation_deg", *cells),
+            by_phase.cpu().numpy(),
+        )
+    return xr.Dataset(
+        variables,
+        coords={
+            "statistic": ["max", "mean"],
+            "attention": ["attended", "unattended"],
+            "phase": [1, 2],
+            "orientation_deg": orientations,
+        },
+    )
