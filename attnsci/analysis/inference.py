@@ -376,9 +376,17 @@ def tost_paired(a: Any, b: Any, low: float, high: float, *, alpha: float = 0.05)
     _check_varies(difference, "The difference a − b")
     described = DescrStatsW(difference)
     p_value = float(described.ttost_mean(low, high)[0])
-    ends = described.tconfint_mean(alpha=2 * _check_alpha(alpha))
+    lowest, highest = described.tconfint_mean(alpha=2 * _check_alpha(alpha))
     return Equivalence(
-        float(described.mean), *map(float, ends), low, high, p_value, p_value < alpha, n, alpha
+        float(described.mean),
+        float(lowest),
+        float(highest),
+        low,
+        high,
+        p_value,
+        p_value < alpha,
+        n,
+        alpha,
     )
 
 
@@ -418,10 +426,11 @@ def tost_independent(
     _check_varies(second, "b")
     pair = CompareMeans(DescrStatsW(first), DescrStatsW(second))
     p_value = float(pair.ttost_ind(low, high, usevar="unequal")[0])
-    ends = pair.tconfint_diff(alpha=2 * _check_alpha(alpha), usevar="unequal")
+    lowest, highest = pair.tconfint_diff(alpha=2 * _check_alpha(alpha), usevar="unequal")
     return Equivalence(
         float(first.mean() - second.mean()),
-        *map(float, ends),
+        float(lowest),
+        float(highest),
         low,
         high,
         p_value,

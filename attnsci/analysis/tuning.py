@@ -29,10 +29,10 @@ def _block_sums(block: np.ndarray, weights: np.ndarray) -> np.ndarray:
     flat, weights = flat.astype(kind, copy=False), weights.astype(kind, copy=False)
     with np.errstate(invalid="ignore"):
         sums = weights.T @ flat
-    counts = np.broadcast_to(weights.sum(0)[:, None], sums.shape)
-    # 0 × NaN is NaN: one missing value shows in every sum of its unit, so looking at one row of
-    # the sums replaces a pass over the data.
-    if np.isnan(sums[0]).any() or not np.isfinite(sums).all():
+    counts: np.ndarray = weights.sum(0)[:, None]
+    # A missing value shows at least in the sum of its own group (and, 0 × NaN being NaN, in all
+    # others): looking at the sums replaces a pass over the data.
+    if not np.isfinite(sums).all():
         if np.isinf(flat).any():
             raise InvalidInput(
                 f"responses hold {int(np.isinf(flat).sum())} infinite values; a mean over them "
@@ -41,8 +41,9 @@ def _block_sums(block: np.ndarray, weights: np.ndarray) -> np.ndarray:
         valid = ~np.isnan(flat)
         sums = weights.T @ np.where(valid, flat, 0)
         counts = weights.T @ valid.astype(kind)
-    shape = (1, weights.shape[1], *block.shape[1:])
-    return np.stack([sums.reshape(shape), counts.reshape(shape)], axis=1).astype(np.float64)
+    result = np.empty((1, 2, *sums.shape), kind)
+    result[0, 0], result[0, 1] = sums, counts
+    return result.reshape(1, 2, weights.shape[1], *block.shape[1:])
 
 
 def _block_max(block: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -83,13 +84,13 @@ def _reduce(
             dtype=np.float64,
             meta=np.empty((0,) * (data.ndim + 2)),
         )
-        result = getattr(parts, total)(axis=0)
+        result = parts.sum(axis=0, dtype=np.float64) if total == "sum" else parts.max(axis=0)
     else:
-        slabs = range(0, len(data), ROWS)
-        parts = [core(data[i : i + ROWS], weights[i : i + ROWS])[0] for i in slabs]
-        result = parts[0]
-        for part in parts[1:]:
-            result = result + part if total == "sum" else np.maximum(result, part)
+        add = np.add if total == "sum" else np.maximum
+        result = core(data[:ROWS], weights[:ROWS])[0].astype(np.float64)
+        for start in range(ROWS, len(data), ROWS):
+            slab = slice(start, start + ROWS)
+            add(result, core(data[slab], weights[slab])[0], out=result)
     dims = (new_dim, *moved.dims[1:])
     coords = {name: c for name, c in moved.coords.items() if dim not in c.dims}
     return tuple(xr.DataArray(part, coords, dims) for part in result)
@@ -398,8 +399,8 @@ def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])).round(6)
-    array(1.)
+    >>> pearson(np.array([[1.0, 2.0, 3.0]]), np.array([[2.0, 4.0, 6.0]])).round(6)
+    array([1.])
     """
     norms = []
     for curve in (a, b):
