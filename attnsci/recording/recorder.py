@@ -1,0 +1,573 @@
+"""Recording: the context manager `Recorder` and the one-call `record`."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnsci.checks import check_option, check_positive
+from attnsci.errors import InvalidInput, RecordingError
+from attnsci.provenance import provenance as make_provenance
+from attnsci.provenance import state_hash, to_json, versions
+from attnsci.recording import schema
+from attnsci.recording.hooks import Probe, Session, state_without_compile
+from attnsci.recording.recording import Recording, label_array, open_recording
+from attnsci.recording.sites import (
+    PrincipalComponents,
+    Resolved,
+    Site,
+    components,
+    resolve,
+)
+from attnsci.recording.writer import CHECK, LEDGER, N_CALLS, MemorySink, Store, StoreSink, storing
+
+if TYPE_CHECKING:
+    import torch
+
+_RESERVED = {"stimulus", "time", LEDGER, CHECK, N_CALLS}
+_MAX_MEMORY = 512 * schema.MEBIBYTE
+
+
+class Recorder:
+    """Record a model inside a loop of your own.
+
+    Announce each batch with `batch`; whatever the model runs until the next one belongs to it,
+    so several forward passes for one batch follow each other along ``time``. Inside the block
+    the model is in evaluation mode, without gradients (unless `grad`), compiled code runs
+    eagerly, and torch's random state is set for each batch from (`seed`, index of the batch).
+    Afterwards everything is as before, also if an exception ended the block.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        What runs. It stays on its device.
+    sites : str, Site or list of them
+        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+    store : path-like, optional
+        A Zarr store to stream to. Default: memory.
+    n_stimuli : int, optional
+        Stimuli in all. A store needs it; memory is used best with it.
+    batch_size : int, optional
+        Stimuli a batch, where a store is used. Default: the length of the first batch.
+    chunk : int, optional
+        Stimuli a stored chunk, a multiple of the batch size. Default: 8 to 64 MiB.
+    dtype : {"float32", "float16", "float64"}
+        How floats are kept. Integers and booleans are kept as they are.
+    reduce : optional
+        Reduction of the sites without one of their own; see `Site`.
+    resume : bool
+        Go on with a store that was begun with the same settings; False: refuse what exists.
+    seed : int
+        Of the model's draws.
+    grad : bool
+        Let autograd work while the model runs; what is kept is detached all the same.
+    provenance : mapping, optional
+        More facts to keep with the recording.
+    max_memory : int
+        Bound on the buffers of a store, in bytes.
+
+    Attributes
+    ----------
+    recording : Recording
+        Set when the block has ended well.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU())
+    >>> with Recorder(model, "0") as recorder:
+    ...     for strength in (0.0, 1.0):
+    ...         if recorder.batch({"strength": [strength] * 2}):
+    ...             _ = model(strength * torch.ones(2, 3))
+    >>> recorder.recording["0"].sizes["stimulus"]
+    4
+    """
+
+    def __init__(
+        self,
+        model: "torch.nn.Module",
+        sites: str | Site | Iterable[str | Site],
+        *,
+        store: str | os.PathLike[str] | None = None,
+        n_stimuli: int | None = None,
+        batch_size: int | None = None,
+        chunk: int | None = None,
+        dtype: str = "float32",
+        reduce: Any = None,
+        resume: bool = True,
+        seed: int = 0,
+        grad: bool = False,
+        provenance: Mapping[str, Any] | None = None,
+        max_memory: int = _MAX_MEMORY,
+    ) -> None:
+        check_option("dtype", dtype, schema.FLOATS)
+        for name, value in (("n_stimuli", n_stimuli), ("batch_size", batch_size)):
+            if value is not None:
+                check_positive(name, value, integer=True)
+        if store is not None and n_stimuli is None:
+            raise InvalidInput(
+                "A store is made at full size: give n_stimuli=, the number of stimuli to come, "
+                "or leave store=None to record in memory."
+            )
+        self.model, self.n_stimuli, self.batch_size = model, n_stimuli, batch_size
+        self.dtype, self.chunk, self.max_memory = dtype, chunk, max_memory
+        self.seed, self.grad = seed, grad
+        self.recording: Recording | None = None
+        self._facts = dict(provenance or {})
+        self._resolved = _resolve(model, sites, reduce)
+        self._sites = {resolved.label: resolved.site for resolved in self._resolved}
+        self._session = Session(model, self._resolved, seed=seed, grad=grad)
+        self._store = None if store is None else Store(Path(store))
+        if self._store is not None and self._store.exists() and not resume:
+            raise InvalidInput(
+                f"{self._store.path} exists. Resume it with resume=True, delete it, or choose "
+                "another store."
+            )
+        self._sink: MemorySink | StoreSink | None = None
+        self._layers: list[schema.Layer] = []
+        self._pending: dict[str, list[tuple[int, torch.Tensor]]] = {}
+        self._coords: list[dict[str, np.ndarray]] = []
+        self._coords_hash = "unknown until the end"
+        self._images = hashlib.blake2b(digest_size=16)
+        self._digest = hashlib.blake2b(digest_size=8)
+        self._index = self._seen = self._n = 0
+        self._open = self._skip = False
+
+    def __enter__(self) -> "Recorder":
+        self._weights = state_hash(state_without_compile(self.model))
+        self._session.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None:
+                self._end_batch()
+                self._finish()
+        finally:
+            self._session.__exit__()
+            if self._sink is not None:
+                self._sink.close()
+
+    def know(self, whole: tuple[Any, dict[str, np.ndarray]] | None) -> None:
+        """Put the coordinates of a whole set into the signature before any stimulus is shown."""
+        if whole is not None:
+            self._coords_hash = schema.coords_digest(whole[1]).hexdigest()
+
+    # --- batches -------------------------------------------------------------------------------
+
+    def batch(self, coords: Mapping[str, Any] | None = None, n: int | None = None) -> bool:
+        """Open the next batch.
+
+        Parameters
+        ----------
+        coords : mapping of str to array-like of shape (N,), optional
+            What is known of each stimulus: label, orientation, condition …
+        n : int, optional
+            Number of stimuli; needed where `coords` is empty.
+
+        Returns
+        -------
+        bool
+            False where a resumed store holds this batch already: the model need not run.
+
+        Raises
+        ------
+        InvalidInput
+            If lengths or names do not fit.
+        StorageError, RecordingError
+            If an earlier batch could not be written, or did not fit the first one.
+        """
+        given = dict(coords or {})
+        if n is None:
+            if not given:
+                raise InvalidInput("recorder.batch() needs coords, or n=, the number of stimuli.")
+            n = len(next(iter(given.values())))
+        return self._begin({k: schema.plain(k, v, n) for k, v in given.items()}, n, b"")
+
+    def _begin(self, coords: dict[str, np.ndarray], n: int, image: bytes) -> bool:
+        self._end_batch()
+        if self._sink is None:
+            self._sink = self._make_sink(n)
+        self._check_length(n)
+        if self._coords and list(coords) != list(self._coords[0]):
+            raise InvalidInput(
+                f"Every batch needs the same coordinates; got {list(coords)} after "
+                f"{list(self._coords[0])}."
+            )
+        self._coords.append(coords)
+        self._images.update(image)
+        self._digest.update(schema.coords_digest(coords).digest() + image)
+        self._n = n
+        self._skip = self._sink.finished(self._seen)
+        if self._layers and not self._skip:
+            self._aim(self._sink.rows(self._seen, n))
+        elif not self._skip:
+            self._collect()
+        self._session.begin(self._index, n, skip=self._skip)
+        self._open = True
+        return not self._skip
+
+    def _check_length(self, n: int) -> None:
+        total, stop = self.n_stimuli, self._seen + n
+        if total is not None and stop > total:
+            raise InvalidInput(
+                f"{total} stimuli were announced and batch {self._index} brings them to {stop}. "
+                "Give the right n_stimuli= (a length that counts batches is not it)."
+            )
+        if self._store is not None and n != self.batch_size and stop != total:
+            raise InvalidInput(
+                f"Batch {self._index} has {n} stimuli; in a store all batches but the last have "
+                f"{self.batch_size}."
+            )
+
+    def _make_sink(self, n: int) -> MemorySink | StoreSink:
+        if self._store is None:
+            return MemorySink(self.n_stimuli)
+        assert self.n_stimuli is not None
+        self.batch_size = self.batch_size or n
+        if self.chunk is not None:
+            schema.choose_chunk([], self.batch_size, self.chunk, self.n_stimuli, self.max_memory)
+        sink = StoreSink(self._store, self.n_stimuli, self.batch_size)
+        if self._store.exists():
+            self._store.load("r+")
+            self._store.refuse_other(self._signature())
+            sink.resume()
+        return sink
+
+    def _collect(self) -> None:
+        """Keep copies of the first batch: only its end tells the length of time."""
+        self._pending = {label: [] for label in self._sites}
+        for label, probe in self._session.probes.items():
+
+            def keep(
+                slot: int, tensor: "torch.Tensor", probe: Probe = probe, to: str = label
+            ) -> None:
+                dtype = schema.stored_dtype(tensor, self.dtype, to)
+                copy = tensor.to("cpu", schema.torch_dtype(dtype), copy=True)
+                self._pending[to].append((slot, copy))
+
+            probe.deliver = keep
+
+    def _aim(self, rows: "dict[str, torch.Tensor]") -> None:
+        """Let every probe copy straight into its rows: this copy is the protection too."""
+        for label, probe in self._session.probes.items():
+            probe.deliver = self._copier(label, rows[label])
+
+    def _copier(self, label: str, target: "torch.Tensor") -> Any:
+        def copy(slot: int, tensor: "torch.Tensor") -> None:
+            nonlocal target
+            if slot >= target.shape[1]:
+                if self._sites[label].ragged == "error":
+                    raise self._ragged(label, target.shape[1], f"at least {slot + 1}")
+                assert self._sink is not None
+                target = self._sink.grow(label, slot + 1)
+            target[:, slot].copy_(tensor)
+
+        return copy
+
+    def _ragged(self, label: str, first: int, now: int | str) -> RecordingError:
+        return RecordingError(
+            f"Layer {label!r} was called {first} times in the first batch and {now} times in "
+            f"batch {self._index}. Pad with NaN by Site({label!r}, "
+            "ragged='pad'), or keep chosen calls by calls=[...]."
+        )
+
+    def _end_batch(self) -> None:
+        """Check and accept the open batch."""
+        if not self._open or self._sink is None:
+            return
+        self._open = False
+        calls = {}
+        if not self._skip:
+            if not self._layers:
+                self._first_batch()
+            for layer in self._layers:
+                slots = self._session.probes[layer.label].slots
+                if layer.ragged:
+                    calls[layer.label] = slots
+                elif slots != layer.shape[0]:
+                    raise self._ragged(layer.label, layer.shape[0], slots)
+        stop = self._seen + self._n
+        digest = int.from_bytes(self._digest.digest(), "little")
+        if not self._skip:
+            self._sink.commit(digest, calls)
+        if isinstance(self._sink, StoreSink):
+            chunk = self._sink.store.chunk
+            if stop % chunk == 0 or stop == self.n_stimuli:
+                if self._skip:
+                    self._sink.verify(self._seen // chunk, digest)
+                self._digest = hashlib.blake2b(digest_size=8)
+        self._seen, self._index = stop, self._index + 1
+
+    def _first_batch(self) -> None:
+        """Learn the layers from the copies of the first batch, make room, put them there."""
+        assert self._sink is not None
+        self._session.check_called()
+        clash = set(self._sites) & (_RESERVED | set(self._coords[0]))
+        if clash:
+            raise InvalidInput(
+                f"A layer and a stimulus coordinate are both called {sorted(clash)[0]!r}. Give "
+                "the layer another name, Site(..., label='...')."
+            )
+        layers = [self._layer(label) for label in self._session.order]
+        if isinstance(self._sink, StoreSink) and self._store and self._store.root is None:
+            assert self.batch_size is not None and self.n_stimuli is not None
+            chunk = schema.choose_chunk(
+                layers, self.batch_size, self.chunk, self.n_stimuli, self.max_memory
+            )
+            with storing(self._store.path):
+                self._store.create(layers, chunk, self.n_stimuli, self._signature())
+        self._sink.open(layers)
+        rows = self._sink.rows(self._seen, self._n)
+        for label, copies in self._pending.items():
+            for slot, tensor in copies:
+                rows[label][:, slot].copy_(tensor)
+            copies.clear()
+        self._layers = layers
+
+    def _layer(self, label: str) -> schema.Layer:
+        probe, site = self._session.probes[label], self._sites[label]
+        dtype = np.dtype(str(self._pending[label][0][1].dtype).removeprefix("torch."))
+        if site.ragged == "pad" and dtype.kind != "f":
+            raise InvalidInput(
+                f"Layer {label!r} is {dtype}, which has no NaN to pad with. Turn it into floats: "
+                "Site(..., ragged='pad', reduce=lambda t: t.float())."
+            )
+        layer = schema.Layer(
+            label, probe.dims, (probe.slots, *(probe.shape or ())), dtype, site.ragged == "pad"
+        )
+        layer.attrs = {
+            "site": site.name,
+            "what": site.what,
+            "pick": schema.words(site.pick, "first tensor"),
+        }
+        layer.attrs["reduce"] = schema.words(site.reduce, "none")
+        layer.coords = schema.layer_coords(site, layer)
+        return layer
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _signature(self) -> dict[str, Any]:
+        return {
+            "model": schema.class_name(self.model),
+            "weights": self._weights,
+            "sites": {label: site.describe() for label, site in self._sites.items()},
+            "dtype": self.dtype,
+            "batch_size": self.batch_size,
+            "chunk": self.chunk,
+            "n_stimuli": self.n_stimuli,
+            "coords": self._coords_hash,
+            "seed": self.seed,
+            "grad": self.grad,
+            "device": schema.device_of(self.model).type,
+            "versions": versions(),
+        }
+
+    def _provenance(self, coords: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        config = getattr(self.model, "config", None)
+        facts = {
+            **self._signature(),
+            "n_stimuli": self._seen,
+            "coords": schema.coords_digest(coords).hexdigest(),
+            "images": self._images.hexdigest(),
+            "config": schema.plain_config(config),
+        }
+        return dict(json.loads(to_json(make_provenance(**{**facts, **self._facts}))))
+
+    def _finish(self) -> None:
+        if self._seen == 0 or self._seen != (self.n_stimuli or self._seen):
+            raise RecordingError(
+                f"{self.n_stimuli or 'Some'} stimuli were announced and {self._seen} came. Give "
+                "the right n_stimuli=, or show the others"
+                + (f"; {self._store.path} can be resumed." if self._store else ".")
+            )
+        coords = schema.joined(self._coords)
+        facts = self._provenance(coords)
+        if isinstance(self._sink, StoreSink):
+            self.recording = self._finish_store(self._sink, coords, facts)
+        elif self._sink is not None:
+            text, arrays = json.dumps(facts), self._sink.arrays()
+            labelled = {}
+            for layer in self._layers:
+                layer.coords = schema.layer_coords(self._sites[layer.label], layer)
+                extra = (
+                    {N_CALLS: np.concatenate(self._sink.calls[layer.label])} if layer.ragged else {}
+                )
+                labelled[layer.label] = label_array(
+                    arrays.pop(layer.label), layer, {**coords, **extra}, text
+                )
+            self.recording = Recording(labelled, facts)
+
+    def _finish_store(
+        self, sink: StoreSink, coords: dict[str, np.ndarray], facts: dict[str, Any]
+    ) -> Recording:
+        store = sink.store
+        sink.close()
+        sink.check()
+        beside = {
+            label: schema.layer_coords(self._sites[label], store.layer(label))
+            for label in store.labels
+        }
+        # What was whole before keeps its own provenance.
+        text = store.attrs.get("provenance", json.dumps(facts))
+        with storing(store.path):
+            store.finish(schema.with_index(coords, self._seen), beside, {"provenance": text})
+        return open_recording(store.path)
+
+
+def _resolve(model: Any, sites: Any, reduce: Any) -> list[Resolved]:
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise InvalidInput(f"model must be a torch.nn.Module; got {type(model).__name__}.")
+    resolved = resolve(model, sites, reduce)
+    for entry in resolved:
+        if components(entry.site.reduce) is not None:
+            raise InvalidInput(
+                f"Site({entry.site.name!r}, reduce={entry.site.reduce!r}) needs a pass over all "
+                "stimuli first: use record(...), or give the matrix as reduce."
+            )
+    return resolved
+
+
+def record(
+    model: "torch.nn.Module",
+    stimuli: Any,
+    sites: str | Site | Iterable[str | Site],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    batch_size: int = 64,
+    chunk: int | None = None,
+    dtype: str = "float32",
+    reduce: Any = None,
+    resume: bool = True,
+    seed: int = 0,
+    grad: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+    max_memory: int = _MAX_MEMORY,
+    n_stimuli: int | None = None,
+) -> Recording:
+    """Show stimuli to a model and record what its modules do.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model; it is called as ``model(image)`` and stays on its device.
+    stimuli
+        What is shown: a tensor (N, C, H, W); an object with ``image`` (N, C, H, W) and
+        per-stimulus metadata (``coords()``, or dataclass fields of length N); a mapping or
+        `xarray.Dataset` with ``image`` and coordinates of length N; or an iterable of such
+        batches, or of (batch, coords), which is never held whole.
+    sites : str, Site or list of them
+        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+    store : path-like, optional
+        A Zarr store to stream to, resumed if it was begun before. Default: memory.
+    batch_size : int
+        Stimuli a forward pass.
+    chunk, dtype, reduce, resume, seed, grad, provenance, max_memory
+        As for `Recorder`; here `reduce` may also be "pca:K", fitted in a pass of its own.
+    progress : bool, optional
+        Show a bar. Default: only on a terminal.
+    n_stimuli : int, optional
+        Stimuli in all, where a stream cannot tell by its length and a store is used.
+
+    Returns
+    -------
+    Recording
+        ``recording[layer]`` is an `xarray.DataArray` of dims ``stimulus, time, channel, y, x``
+        or ``stimulus, time, unit``; lazy where it was streamed to a store.
+
+    Raises
+    ------
+    UnknownName
+        If a site names no module and no tap.
+    InvalidInput
+        If stimuli or settings cannot be used.
+    RecordingError
+        If the model cannot be recorded as asked, or `store` holds another recording.
+    StorageError
+        If the store cannot be written; what was finished is safe, the same call resumes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU())
+    >>> stimuli = {"image": torch.rand(6, 1, 8, 8), "orientation_deg": range(0, 180, 30)}
+    >>> recording = record(model, stimuli, ["0", "1"])
+    >>> recording["0"].dims
+    ('stimulus', 'time', 'channel', 'y', 'x')
+    """
+    from tqdm.auto import tqdm
+
+    check_positive("batch_size", batch_size, integer=True)
+    total = schema.count_stimuli(stimuli, n_stimuli)
+    sites = _fitted(model, stimuli, sites, reduce, batch_size, seed, grad)
+    recorder = Recorder(
+        model, sites, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
+        dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
+        max_memory=max_memory,
+    )  # fmt: skip
+    recorder.know(schema.as_batch(stimuli))
+    hidden = None if progress is None else not progress
+    with recorder, tqdm(total=total, unit="stimulus", disable=hidden, leave=False) as bar:
+        for image, coords in schema.batches(stimuli, batch_size):
+            if recorder._begin(coords, len(image), schema.image_digest(image)):
+                model(schema.to_model(image, model))
+            bar.update(len(image))
+    assert recorder.recording is not None
+    return recorder.recording
+
+
+def _fitted(
+    model: "torch.nn.Module",
+    stimuli: Any,
+    sites: str | Site | Iterable[str | Site],
+    reduce: Any,
+    batch_size: int,
+    seed: int,
+    grad: bool,
+) -> list[Site]:
+    """Return one site a layer, with principal components fitted where they are asked for."""
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise InvalidInput(f"model must be a torch.nn.Module; got {type(model).__name__}.")
+    resolved = resolve(model, sites, reduce)
+    ranks = {entry.label: components(entry.site.reduce) for entry in resolved}
+    fits = {label: PrincipalComponents(rank) for label, rank in ranks.items() if rank}
+    if fits:
+        if iter(stimuli) is stimuli if isinstance(stimuli, Iterable) else False:
+            raise InvalidInput(
+                "reduce='pca:K' passes over the stimuli twice, and a generator can be read once. "
+                "Give a list, or an object whose __iter__ starts anew."
+            )
+        flat = [
+            replace(entry, site=replace(entry.site, reduce=_flatten, dims=None, time="calls"))
+            for entry in resolved
+            if entry.label in fits
+        ]
+        with Session(model, flat, seed=seed, grad=grad) as session:
+            for label, probe in session.probes.items():
+                probe.deliver = lambda slot, rows, fit=fits[label]: fit.add(rows.cpu().numpy())
+            for index, (image, _) in enumerate(schema.batches(stimuli, batch_size)):
+                session.begin(index, len(image))
+                model(schema.to_model(image, model))
+    return [
+        replace(
+            entry.site,
+            name=entry.name,
+            label=entry.label,
+            reduce=fits[entry.label].projection() if entry.label in fits else entry.site.reduce,
+        )
+        for entry in resolved
+    ]
+
+
+def _flatten(tensor: "torch.Tensor") -> "torch.Tensor":
+    return tensor.flatten(1).float()

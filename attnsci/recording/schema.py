@@ -1,0 +1,414 @@
+"""The shape of a recording: its stimuli, coordinates, dimensions, dtypes and signature."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnsci.checks import check_option
+from attnsci.errors import InvalidInput, RecordingError
+from attnsci.provenance import to_json
+from attnsci.recording.sites import Site, describe
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 1
+MEBIBYTE = 2**20
+SMALLEST_CHUNK, LARGEST_CHUNK = 8 * MEBIBYTE, 64 * MEBIBYTE
+BUFFERS = 3  # one filling, two waiting for the disk
+FLOATS = ("float16", "float32", "float64")
+
+
+@dataclass
+class Layer:
+    """How one layer is kept: `shape` is (time, ...), without the stimulus axis."""
+
+    label: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    ragged: bool = False
+    coords: dict[str, tuple[str, np.ndarray]] = field(default_factory=dict)
+    attrs: dict[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def fill(self) -> Any:
+        """What stands where nothing was recorded: NaN, or 0 where the dtype has no NaN."""
+        return np.nan if self.dtype.kind == "f" else self.dtype.type(0)
+
+    @property
+    def bytes_per_stimulus(self) -> int:
+        """Payload of one stimulus."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+def stored_dtype(tensor: "torch.Tensor", floats: str, label: str) -> np.dtype:
+    """Return the dtype to keep `tensor` in: floats as `floats`, integers and booleans as is."""
+    check_option("dtype", floats, FLOATS)
+    if tensor.is_floating_point():
+        return np.dtype(floats)
+    if tensor.is_complex():
+        raise RecordingError(
+            f"Layer {label!r} is complex ({tensor.dtype}), which NetCDF cannot hold. Record its "
+            "real view: Site(..., reduce=torch.view_as_real, dims=(..., 'part'))."
+        )
+    return np.dtype(str(tensor.dtype).removeprefix("torch."))
+
+
+def choose_chunk(
+    layers: Iterable[Layer], batch_size: int, chunk: int | None, n: int, max_memory: int
+) -> int:
+    """Return how many stimuli a chunk holds: a multiple of the batch size, 8 to 64 MiB.
+
+    Raises
+    ------
+    InvalidInput
+        If `chunk` is no multiple of `batch_size`, or the buffers would exceed `max_memory`.
+    """
+    each = max(1, sum(layer.bytes_per_stimulus for layer in layers))
+    if chunk is None:
+        batches = max(1, -(-SMALLEST_CHUNK // (each * batch_size)))
+        allowed = max(1, min(LARGEST_CHUNK, max_memory // BUFFERS) // (each * batch_size))
+        chunk = min(batches, allowed, max(1, -(-n // batch_size))) * batch_size
+    elif chunk % batch_size or chunk <= 0:
+        raise InvalidInput(
+            f"chunk must be a multiple of the batch size, so that no chunk is written twice; got "
+            f"chunk={chunk} and batches of {batch_size}."
+        )
+    if BUFFERS * min(chunk, n) * each > max_memory:
+        raise InvalidInput(
+            f"{BUFFERS} buffers of {chunk} stimuli need {BUFFERS * chunk * each / MEBIBYTE:.0f} "
+            f"MiB, and max_memory is {max_memory / MEBIBYTE:.0f} MiB. Lower batch_size or chunk, "
+            "record fewer sites, reduce them, or raise max_memory."
+        )
+    return chunk
+
+
+# --- coordinates -------------------------------------------------------------------------------
+
+
+def plain(name: str, values: Any, n: int | None = None) -> np.ndarray:
+    """Return a one-dimensional coordinate as NumPy array, text as objects, missing text as "".
+
+    Objects are the one kind of text that Zarr, NetCDF and pandas all take without a warning.
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values)
+    if array.ndim != 1 or (n is not None and len(array) != n):
+        raise InvalidInput(
+            f"Coordinate {name!r} must have one value a stimulus, shape ({n or 'N'},); got "
+            f"{array.shape}."
+        )
+    if not isinstance(name, str) or "/" in name or name in ("image", "activation", ""):
+        raise InvalidInput(f"{name!r} cannot name a coordinate; choose another name without '/'.")
+    if array.dtype.kind in "biufmM":
+        return array
+    if array.dtype.kind in "UTO":
+        texts = ["" if _missing(value) else value for value in array.tolist()]
+        if all(isinstance(text, str) for text in texts):
+            return np.array([str(text) for text in texts] or [""], dtype=object)[: len(texts)]
+        kinds = sorted({type(text).__name__ for text in texts})
+        raise InvalidInput(
+            f"Coordinate {name!r} mixes {', '.join(kinds)}; give numbers, booleans or text only."
+        )
+    raise InvalidInput(f"Coordinate {name!r} has dtype {array.dtype}, which no file can hold.")
+
+
+def _missing(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType" or value != value
+
+
+def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the coordinates of all batches, one after the other."""
+    names = list(parts[0]) if parts else []
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def with_index(coords: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    """Return `coords` with the index ``stimulus``, counted from 0 where the caller gave none."""
+    return {"stimulus": np.arange(n), **coords}
+
+
+def coords_digest(coords: Mapping[str, np.ndarray]) -> "hashlib.blake2b":
+    """Return a digest of names, kinds and values."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in sorted(coords):
+        values = coords[name]
+        digest.update(f"{name}:{values.dtype.kind}:{len(values)};".encode())
+        raw = "\0".join(values).encode() if values.dtype.kind == "O" else values.tobytes()
+        digest.update(raw)
+    return digest
+
+
+def image_digest(image: "torch.Tensor") -> bytes:
+    """Return bytes that name the pixels of `image` (N, ...), equal on every device.
+
+    Integer sums down the columns of each image: exact, ten times cheaper than hashing every
+    byte, and changed by any other image that a seed or a file could give.
+    """
+    import torch
+
+    image = image.detach().contiguous()
+    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    bits = image.view(kinds[image.element_size()])
+    if bits.ndim < 3:
+        return bits.cpu().numpy().tobytes()
+    if bits.is_cuda:
+        return bits.sum(-2, dtype=torch.int64).cpu().numpy().tobytes()
+    return bits.cpu().numpy().sum(-2, dtype=np.int64).tobytes()
+
+
+# --- stimuli -----------------------------------------------------------------------------------
+
+
+def batches(
+    stimuli: Any, batch_size: int
+) -> Iterator[tuple["torch.Tensor", dict[str, np.ndarray]]]:
+    """Yield (image, coords) of exactly `batch_size` stimuli, the last batch excepted.
+
+    A stream is cut anew, so that a recording does not depend on how its source was cut.
+    """
+    import torch
+
+    whole = as_batch(stimuli)
+    if whole is not None:
+        image, coords = whole
+        for start in range(0, len(image), batch_size):
+            part = slice(start, start + batch_size)
+            yield to_tensor(image[part]), {name: c[part] for name, c in coords.items()}
+        return
+    waiting: list[tuple[torch.Tensor, dict[str, np.ndarray]]] = []
+    count, names = 0, None
+    for item in stimuli:
+        image, coords = _streamed(item)
+        names = sorted(coords) if names is None else names
+        if sorted(coords) != names:
+            raise InvalidInput(
+                f"Every batch of a stream needs the same coordinates; got {sorted(coords)} after "
+                f"{names}."
+            )
+        waiting.append((to_tensor(image[:]), coords))
+        count += len(image)
+        while count >= batch_size:
+            ready, waiting = _cut(waiting, batch_size)
+            count -= batch_size
+            yield ready
+    if count:
+        yield _cut(waiting, count)[0]
+
+
+def _cut(waiting: list, size: int) -> tuple[tuple["torch.Tensor", dict[str, np.ndarray]], list]:
+    """Split the first `size` stimuli off `waiting`."""
+    import torch
+
+    if len(waiting) > 1:
+        image = torch.cat([part for part, _ in waiting])
+        coords = joined([part for _, part in waiting])
+    else:
+        image, coords = waiting[0]
+    head = {name: values[:size] for name, values in coords.items()}
+    tail = {name: values[size:] for name, values in coords.items()}
+    return (image[:size], head), [(image[size:], tail)] if len(image) > size else []
+
+
+def count_stimuli(stimuli: Any, n_stimuli: int | None) -> int | None:
+    """Return how many stimuli will come, None where only the end of the stream can tell."""
+    whole = as_batch(stimuli)
+    if whole is not None:
+        if n_stimuli not in (None, len(whole[0])):
+            raise InvalidInput(f"n_stimuli={n_stimuli}, and there are {len(whole[0])} stimuli.")
+        return len(whole[0])
+    if n_stimuli is not None:
+        return n_stimuli
+    if isinstance(stimuli, list | tuple):
+        return sum(len(_streamed(item)[0]) for item in stimuli)
+    return len(stimuli) if hasattr(stimuli, "__len__") else None
+
+
+def as_batch(stimuli: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
+    """Return the images and coordinates of a whole set or batch, None for a stream.
+
+    Raises
+    ------
+    InvalidInput
+        If `stimuli` is neither, is empty, or its coordinates do not fit its images.
+    """
+    import torch
+
+    if isinstance(stimuli, torch.Tensor | np.ndarray):
+        image, extra = stimuli, {}
+    elif isinstance(stimuli, Mapping):
+        if "image" not in stimuli:
+            raise InvalidInput(f"stimuli needs an entry 'image'; it has {list(stimuli)}.")
+        image, extra = stimuli["image"], dict(stimuli)
+        if hasattr(image, "dims"):  # an xarray.Dataset, or a mapping of DataArrays
+            first, *rest = image.dims
+            if {"channel", "y", "x"} <= set(image.dims):
+                first, rest = "stimulus", ["channel", "y", "x"]
+            image = image.transpose(first, *rest)
+            named = stimuli.variables if hasattr(stimuli, "variables") else stimuli
+            extra = {
+                name: value.values
+                for name, value in named.items()
+                if name != "image" and getattr(value, "dims", None) == (first,)
+            }
+    elif hasattr(stimuli, "image"):
+        image, extra = stimuli.image, _metadata(stimuli)
+    elif isinstance(stimuli, Iterable) and not isinstance(stimuli, str | bytes):
+        return None
+    else:
+        raise InvalidInput(
+            "stimuli must be a tensor (N, C, H, W), an object or mapping with 'image', or an "
+            f"iterable of such batches; got {type(stimuli).__name__}."
+        )
+    extra.pop("image", None)
+    if len(image.shape) < 2 or image.shape[0] == 0:
+        raise InvalidInput(
+            f"stimuli must be (N, C, H, W), or at least (N, features), and not empty; got shape "
+            f"{tuple(image.shape)}."
+        )
+    n = image.shape[0]
+    return image, {str(name): plain(name, values, n) for name, values in extra.items()}
+
+
+def _metadata(stimuli: Any) -> dict[str, Any]:
+    """Return the per-stimulus metadata of a batch object."""
+    if hasattr(stimuli, "coords"):
+        return dict(stimuli.coords() if callable(stimuli.coords) else stimuli.coords)
+    if not dataclasses.is_dataclass(stimuli):
+        return {}
+    n, found = len(stimuli.image), {}
+    for entry in dataclasses.fields(stimuli):
+        value = getattr(stimuli, entry.name)
+        listed = isinstance(value, list | tuple) or hasattr(value, "shape")
+        if listed and np.shape(value) == (n,) and entry.name != "image":
+            found[entry.name] = value
+    return found
+
+
+def _streamed(item: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """Return images and coordinates of one batch of a stream."""
+    extra: Any = {}
+    if isinstance(item, tuple | list):
+        if len(item) != 2 or not isinstance(item[1], Mapping):
+            kinds = ", ".join(type(part).__name__ for part in item)
+            raise InvalidInput(
+                f"A stream yields stimulus batches, or (batch, coords) with coords a mapping such "
+                f"as {{'label': labels}}; got {type(item).__name__}({kinds})."
+            )
+        item, extra = item
+    batch = as_batch(item)
+    if batch is None:
+        raise InvalidInput(f"A stream yields stimulus batches; got {type(item).__name__}.")
+    image, coords = batch
+    n = image.shape[0]
+    return image, {**coords, **{str(k): plain(k, values, n) for k, values in extra.items()}}
+
+
+def to_tensor(image: Any) -> "torch.Tensor":
+    """Return images as a tensor without NaN or infinity."""
+    import torch
+
+    if not isinstance(image, torch.Tensor):
+        values = np.ascontiguousarray(getattr(image, "values", image))
+        image = torch.from_numpy(values if values.flags.writeable else values.copy())
+    # A sum is NaN or infinite if an entry is, and costs far less than looking at each.
+    if image.is_floating_point() and not bool(torch.isfinite(image.sum(dtype=torch.float64))):
+        bad = ~torch.isfinite(image.flatten(1)).all(1)
+        raise InvalidInput(
+            f"{int(bad.sum())} images hold NaN or infinity, the first at index "
+            f"{int(bad.nonzero()[0])} of its batch. Their responses would look like missing ones."
+        )
+    return image
+
+
+def to_model(image: "torch.Tensor", model: "torch.nn.Module") -> "torch.Tensor":
+    """Return `image` on the model's device, floats in the dtype of its parameters."""
+    floats = [p.dtype for p in model.parameters() if p.is_floating_point()]
+    if image.is_floating_point() and floats:
+        return image.to(device_of(model), floats[0])
+    return image.to(device_of(model))
+
+
+# --- the model and its layers ------------------------------------------------------------------
+
+
+def device_of(model: "torch.nn.Module") -> "torch.device":
+    """Return the device of the model's first parameter or buffer."""
+    import torch
+
+    return next(itertools.chain(model.parameters(), model.buffers()), torch.empty(0)).device
+
+
+def class_name(model: "torch.nn.Module") -> str:
+    """Return module and name of the model's class, looking through ``torch.compile``."""
+    inner = getattr(model, "_orig_mod", model)
+    return f"{type(inner).__module__}.{type(inner).__qualname__}"
+
+
+def plain_config(config: Any) -> Any:
+    """Return a model's configuration as plain values, or how it prints where that fails."""
+    try:
+        return json.loads(to_json(config))
+    except (TypeError, ValueError):
+        return repr(config)
+
+
+def torch_dtype(dtype: np.dtype) -> "torch.dtype":
+    """Return torch's name for `dtype`."""
+    import torch
+
+    return getattr(torch, str(dtype))
+
+
+def words(value: Any, default: str) -> str:
+    """Return a setting of a site as text for a layer's attributes."""
+    return default if value is None else str(describe(value))
+
+
+def layer_coords(site: Site, layer: Layer) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the coordinates of a layer's own dimensions: integers, and what the site gives.
+
+    Raises
+    ------
+    InvalidInput
+        If a coordinate's length or dimension does not fit.
+    """
+    sizes = dict(zip(("time", *layer.dims), layer.shape, strict=True))
+    coords = {dim: (dim, np.arange(length)) for dim, length in sizes.items()}
+    if site.calls is not None:
+        coords["time"] = ("time", np.asarray(site.calls))
+    if isinstance(site.reduce, tuple):  # a crop keeps its place in the layer
+        for dim, window in zip(("y", "x"), site.reduce, strict=True):
+            first, step = window.start or 0, window.step or 1
+            if first < 0 or step < 0:
+                raise InvalidInput(f"A crop counts from 0 upwards; got {window} along {dim}.")
+            coords[dim] = (dim, first + step * np.arange(sizes[dim]))
+    for name, given in (site.coords or {}).items():
+        dim, values = given if isinstance(given, tuple) and len(given) == 2 else (name, given)
+        if dim not in sizes:
+            raise InvalidInput(
+                f"Site.coords: {name!r} lies along {dim!r}, and layer {layer.label!r} has "
+                f"{list(sizes)}."
+            )
+        coords[name] = (dim, plain(name, values, sizes[dim]))
+    return coords
+
+
+# --- signature ---------------------------------------------------------------------------------
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Return one line for each entry in which two signatures differ."""
+    return [
+        f"{name}: stored {stored.get(name)!r}, asked {asked.get(name)!r}"
+        for name in sorted({*stored, *asked})
+        if stored.get(name) != asked.get(name)
+    ]

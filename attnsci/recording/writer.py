@@ -1,0 +1,477 @@
+"""Where rows go: one array in memory, or chunks written to Zarr by one thread, with a ledger."""
+
+import contextlib
+import json
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from attnsci.errors import RecordingError, StorageError
+from attnsci.files import atomic_path
+from attnsci.recording.schema import BUFFERS, FORMAT, Layer, differences
+
+if TYPE_CHECKING:
+    import torch
+
+LEDGER, CHECK = "ledger", "ledger_check"
+N_CALLS = "n_calls"
+
+
+class Sink(Protocol):
+    """What `Recorder` needs of a place to keep rows."""
+
+    def open(self, layers: list[Layer]) -> None:
+        """Learn the layers, in forward order, after the first recorded batch."""
+
+    def finished(self, start: int) -> bool:
+        """Tell whether the chunk that holds stimulus `start` is complete already."""
+
+    def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
+        """Return for each layer the rows (n, time, ...) to fill."""
+
+    def grow(self, label: str, slots: int) -> "torch.Tensor":
+        """Lengthen a ragged layer's time axis and return the rows being filled."""
+
+    def commit(self, digest: int, calls: Mapping[str, int]) -> None:
+        """Accept the rows."""
+
+    def close(self) -> None:
+        """Give back threads and buffers; unfinished chunks are dropped."""
+
+
+def codec() -> Any:
+    """Return the compressor: half the CPU of Zarr's default for the same size."""
+    from zarr.codecs import BloscCodec
+
+    return BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")
+
+
+def _blank(layer: Layer, n: int) -> np.ndarray:
+    """Return rows for `n` stimuli; only padded layers need a fill, all others are overwritten."""
+    if layer.ragged:
+        return np.full((n, *layer.shape), layer.fill, layer.dtype)
+    return np.empty((n, *layer.shape), layer.dtype)
+
+
+def _lengthened(layer: Layer, values: np.ndarray) -> np.ndarray:
+    longer = _blank(layer, len(values))
+    longer[:, : values.shape[1]] = values
+    return longer
+
+
+class MemorySink:
+    """Rows in one array a layer; in one block a batch where the number of stimuli is unknown."""
+
+    def __init__(self, n_stimuli: int | None) -> None:
+        self.n_stimuli = n_stimuli
+        self.layers: dict[str, Layer] = {}
+        self.calls: dict[str, list[np.ndarray]] = {}
+        self._blocks: dict[str, list[np.ndarray]] = {}
+        self._start = self._n = 0
+
+    def open(self, layers: list[Layer]) -> None:
+        self.layers = {layer.label: layer for layer in layers}
+        self.calls = {layer.label: [] for layer in layers if layer.ragged}
+        self._blocks = {label: [] for label in self.layers}
+        if self.n_stimuli is not None:
+            for label, layer in self.layers.items():
+                self._blocks[label].append(_blank(layer, self.n_stimuli))
+
+    def finished(self, start: int) -> bool:
+        return False
+
+    def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
+        self._start, self._n = start, n
+        if self.n_stimuli is None:
+            for label, layer in self.layers.items():
+                self._blocks[label].append(_blank(layer, n))
+        return {label: self._rows(label) for label in self.layers}
+
+    def _rows(self, label: str) -> "torch.Tensor":
+        import torch
+
+        block = self._blocks[label][-1]
+        if self.n_stimuli is not None:
+            block = block[self._start : self._start + self._n]
+        return torch.from_numpy(block)
+
+    def grow(self, label: str, slots: int) -> "torch.Tensor":
+        layer = self.layers[label]
+        layer.shape = (slots, *layer.shape[1:])
+        self._blocks[label][-1] = _lengthened(layer, self._blocks[label][-1])
+        return self._rows(label)
+
+    def commit(self, digest: int, calls: Mapping[str, int]) -> None:
+        for label, count in calls.items():
+            self.calls[label].append(np.full(self._n, count))
+
+    def close(self) -> None:
+        pass
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the finished arrays; blocks are let go layer by layer."""
+        result = {}
+        for label, layer in self.layers.items():
+            blocks = self._blocks.pop(label)
+            blocks = [
+                block if block.shape[1] == layer.shape[0] else _lengthened(layer, block)
+                for block in blocks
+            ]
+            result[label] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        return result
+
+
+class Store:
+    """A recording's Zarr store: skeleton, chunks, ledger, end.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The store. It is made, whole and empty, by `create`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.root: Any = None
+        self.attrs: dict[str, Any] = {}
+
+    def exists(self) -> bool:
+        """Tell whether something stands at the path."""
+        return self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+
+    def load(self, mode: str) -> None:
+        """Open what stands there.
+
+        Raises
+        ------
+        RecordingError
+            If it is no recording, or its metadata are damaged.
+        """
+        import zarr
+
+        if not self.path.exists():
+            raise RecordingError(f"There is no recording at {self.path}. Check the path.")
+        try:
+            self.root = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)
+            self.attrs = dict(self.root.attrs)
+            version = self.attrs.get("attnsci_recording")
+            if version == FORMAT and self.attrs.get("chunk"):
+                for label in self.labels:
+                    _ = self.root[label]["activation"].shape
+                _ = self.root[LEDGER].shape, self.root[CHECK].shape
+        except Exception as error:  # zarr raises many kinds for a truncated file
+            raise RecordingError(
+                f"{self.path} cannot be read as a recording: {type(error).__name__}: {error}. If "
+                "it was damaged, restore it or delete it and record again."
+            ) from error
+        if version != FORMAT:
+            raise RecordingError(
+                f"{self.path} is no recording of attnsci (format {FORMAT}); its format is "
+                f"{version!r}. Choose another path."
+            )
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the layers in forward order."""
+        return list(json.loads(self.attrs["layers"]))
+
+    @property
+    def chunk(self) -> int:
+        """Stimuli a chunk."""
+        return int(self.attrs["chunk"])
+
+    @property
+    def n_stimuli(self) -> int:
+        """Stimuli in all."""
+        return int(self.attrs["n_stimuli"])
+
+    def create(self, layers: list[Layer], chunk: int, n: int, signature: Mapping[str, Any]) -> None:
+        """Make all arrays at full size, in one step: a kill leaves either all or nothing."""
+        import zarr
+
+        n_chunks = -(-n // chunk)
+        with atomic_path(self.path) as temporary:
+            root = zarr.open_group(temporary, mode="w", zarr_format=3)
+            for layer in layers:
+                group = root.create_group(layer.label)
+                group.create_array(
+                    "activation",
+                    shape=(n, *layer.shape),
+                    chunks=(min(chunk, n), *(max(1, length) for length in layer.shape)),
+                    dtype=layer.dtype,
+                    fill_value=layer.fill,
+                    compressors=codec(),
+                    dimension_names=("stimulus", "time", *layer.dims),
+                    attributes=layer.attrs,
+                )
+                if layer.ragged:
+                    group.create_array(
+                        N_CALLS,
+                        shape=(n,),
+                        chunks=(min(chunk, n),),
+                        dtype=np.int64,
+                        fill_value=0,
+                        dimension_names=("stimulus",),
+                    )
+            # One key a chunk, so that several processes can record into one store.
+            root.create_array(
+                LEDGER,
+                shape=(n_chunks,),
+                chunks=(1,),
+                dtype=np.uint8,
+                fill_value=0,
+                dimension_names=("chunk",),
+            )
+            root.create_array(
+                CHECK,
+                shape=(n_chunks, 2),
+                chunks=(1, 2),
+                dtype=np.uint64,
+                fill_value=0,
+                dimension_names=("chunk", "check"),
+            )
+            root.attrs.update(
+                {
+                    "attnsci_recording": FORMAT,
+                    "complete": 0,
+                    "chunk": chunk,
+                    "n_stimuli": n,
+                    "layers": json.dumps([layer.label for layer in layers]),
+                    "signature": json.dumps(signature),
+                }
+            )
+        self.load("r+")
+
+    def refuse_other(self, signature: Mapping[str, Any]) -> None:
+        """Raise if the store was begun with other settings."""
+        stored = json.loads(self.attrs["signature"])
+        lines = differences(stored, json.loads(json.dumps(signature)))
+        if lines:
+            raise RecordingError(
+                f"{self.path} was recorded with other settings:\n  " + "\n  ".join(lines) + "\n"
+                "Use the stored settings to resume it, or record into another store."
+            )
+
+    def sound_chunks(self) -> np.ndarray:
+        """Return for each chunk whether the ledger holds it and its files have their length."""
+        done = self.root[LEDGER][:].astype(bool)
+        sizes = self.root[CHECK][:, 0]
+        for index in np.nonzero(done)[0]:
+            done[index] = self.stored_bytes(int(index)) == int(sizes[index])
+        return done
+
+    def stored_bytes(self, index: int) -> int:
+        """Return the size on disk of chunk `index` over all layers."""
+        folders = (self.path / label / "activation" / "c" / str(index) for label in self.labels)
+        return sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+
+    def layer(self, label: str) -> Layer:
+        """Return how a stored layer is kept."""
+        array = self.root[label]["activation"]
+        dims = tuple(array.metadata.dimension_names[2:])
+        return Layer(label, dims, array.shape[1:], array.dtype, attrs=dict(array.attrs))
+
+    def finish(
+        self, coords: Mapping[str, Any], layer_coords: Mapping[str, Any], attrs: Mapping[str, Any]
+    ) -> None:
+        """Write the coordinates, beside the layers and at the root, and say that all is there."""
+        import xarray as xr
+
+        stimulus = {name: ("stimulus", values) for name, values in coords.items()}
+        for label in self.labels:
+            beside = xr.Dataset(coords={**stimulus, **layer_coords[label]})
+            beside.to_zarr(self.path, group=label, mode="a", consolidated=False)
+        root = xr.Dataset(coords=stimulus, attrs={**self.attrs, **attrs})
+        root.to_zarr(self.path, mode="a", consolidated=False)
+        self.root.attrs.update({**self.attrs, **attrs, "complete": 1})
+
+    def write(
+        self,
+        index: int,
+        rows: slice,
+        buffers: Mapping[str, np.ndarray],
+        calls: Mapping[str, np.ndarray],
+        digest: int,
+    ) -> None:
+        """Write one chunk of every layer, then enter it in the ledger."""
+        n = rows.stop - rows.start
+        for label, buffer in buffers.items():
+            array = self.root[label]["activation"]
+            if buffer.shape[1] > array.shape[1]:  # a ragged layer has grown
+                array.resize((array.shape[0], *buffer.shape[1:]))
+            array[rows, : buffer.shape[1]] = buffer[:n]
+        for label, counts in calls.items():
+            self.root[label][N_CALLS][rows] = counts
+        self.root[CHECK][index] = np.array([self.stored_bytes(index), digest], np.uint64)
+        self.root[LEDGER][index] = 1
+
+
+class StoreSink:
+    """Chunks in three recycled buffers, written to a `Store` by one thread.
+
+    Parameters
+    ----------
+    store : Store
+        Where to.
+    n_stimuli, batch_size : int
+        Stimuli in all, and in each batch but the last.
+    """
+
+    def __init__(self, store: Store, n_stimuli: int, batch_size: int) -> None:
+        self.store, self.n_stimuli, self.batch_size = store, n_stimuli, batch_size
+        self.layers: dict[str, Layer] = {}
+        self._done = np.zeros(0, bool)
+        self._digests = np.zeros(0, np.uint64)
+        self._free: queue.Queue[dict[str, np.ndarray]] = queue.Queue()
+        self._filled: queue.Queue[tuple[Any, ...] | None] = queue.Queue()
+        self._made = 0
+        self._buffers: dict[str, np.ndarray] | None = None
+        self._counts: dict[str, np.ndarray] = {}
+        self._start = self._n = 0
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def resume(self) -> int:
+        """Read the ledger of a store that was begun; return how many chunks it holds."""
+        with storing(self.store.path):
+            self._done = self.store.sound_chunks()
+            self._digests = self.store.root[CHECK][:, 1]
+        return int(self._done.sum())
+
+    def open(self, layers: list[Layer]) -> None:
+        """Check the layers against those of a store that was begun."""
+        for layer in layers:
+            if self.store.root is not None:
+                self._fit(layer)
+        if self.store.root is not None and set(self.store.labels) != {x.label for x in layers}:
+            raise RecordingError(
+                f"{self.store.path} holds the layers {self.store.labels}; the model now gives "
+                f"{[layer.label for layer in layers]}. Record into another store."
+            )
+        self.layers = {layer.label: layer for layer in layers}
+
+    def _fit(self, layer: Layer) -> None:
+        stored = self.store.root[layer.label]["activation"]
+        slots = max(stored.shape[1], layer.shape[0]) if layer.ragged else layer.shape[0]
+        layer.shape = (slots, *layer.shape[1:])
+        same_time = layer.ragged or stored.shape[1] == slots
+        if stored.shape[2:] != layer.shape[1:] or not same_time or stored.dtype != layer.dtype:
+            raise RecordingError(
+                f"{self.store.path}: layer {layer.label!r} was {stored.dtype} "
+                f"{stored.shape[1:]} and is now {layer.dtype} {layer.shape}. The stimuli or the "
+                "model differ: record into another store."
+            )
+
+    def finished(self, start: int) -> bool:
+        if self._error is not None:
+            raise self._error
+        index = start // self.store.chunk if self.store.attrs else 0
+        return index < len(self._done) and bool(self._done[index])
+
+    def verify(self, index: int, digest: int) -> None:
+        """Raise if the stimuli of a finished chunk are not those it was recorded from."""
+        if int(self._digests[index]) != digest:
+            first = index * self.store.chunk
+            raise RecordingError(
+                f"stimuli: those from {first} to {min(first + self.store.chunk, self.n_stimuli)} "
+                f"are not the ones that {self.store.path} was recorded from (chunk {index}). "
+                "Show the same stimuli to resume it, or record into another store."
+            )
+
+    def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
+        self._start, self._n = start, n
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="attnsci-writer", daemon=True)
+            self._thread.start()
+        if self._buffers is None:
+            self._buffers = self._take()
+        return {label: self._rows(label) for label in self.layers}
+
+    def _take(self) -> dict[str, np.ndarray]:
+        """Return empty buffers, new ones only while fewer than three are around."""
+        size = min(self.store.chunk, self.n_stimuli)
+        used: dict[str, np.ndarray] = {}
+        if not self._free.empty() or self._made == BUFFERS:
+            used = self._free.get()
+        else:
+            self._made += 1
+        self._counts = {x.label: np.zeros(size, int) for x in self.layers.values() if x.ragged}
+        return {
+            label: used[label] if label in used and not layer.ragged else _blank(layer, size)
+            for label, layer in self.layers.items()
+        }
+
+    def _rows(self, label: str) -> "torch.Tensor":
+        import torch
+
+        assert self._buffers is not None
+        first = self._start % self.store.chunk
+        return torch.from_numpy(self._buffers[label][first : first + self._n])
+
+    def grow(self, label: str, slots: int) -> "torch.Tensor":
+        assert self._buffers is not None
+        layer = self.layers[label]
+        layer.shape = (slots, *layer.shape[1:])
+        self._buffers[label] = _lengthened(layer, self._buffers[label])
+        return self._rows(label)
+
+    def commit(self, digest: int, calls: Mapping[str, int]) -> None:
+        chunk, stop = self.store.chunk, self._start + self._n
+        first = self._start % chunk
+        for label, count in calls.items():
+            self._counts[label][first : first + self._n] = count
+        if stop % chunk and stop < self.n_stimuli:
+            return
+        index = self._start // chunk
+        rows = slice(index * chunk, stop)
+        counts = {label: c[: stop - rows.start] for label, c in self._counts.items()}
+        self._filled.put((index, rows, self._buffers, counts, digest))
+        self._buffers = None
+
+    def _work(self) -> None:
+        while (job := self._filled.get()) is not None:
+            index, rows, buffers, counts, digest = job
+            try:
+                # After a failure nothing more is written, and the buffers still come back.
+                if self._error is None:
+                    with storing(self.store.path):
+                        self.store.write(index, rows, buffers, counts, digest)
+            except BaseException as error:  # handed to the caller's thread
+                self._error = error
+            self._free.put(buffers)
+            del job, buffers
+
+    def close(self) -> None:
+        """Wait for the chunks that are filled, and drop the one that is not."""
+        if self._thread is not None:
+            self._filled.put(None)
+            self._thread.join()
+            self._thread = None
+        self._buffers = None
+
+    def check(self) -> None:
+        """Raise what went wrong in the writing thread."""
+        if self._error is not None:
+            raise self._error
+
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn a refusal of the system or of Zarr into our errors."""
+    try:
+        yield
+    except (RecordingError, StorageError):
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {path}: {error}. The chunks finished before are safe: free some space "
+            "and repeat the same call to resume."
+        ) from error
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise RecordingError(
+            f"{path} is damaged: {type(error).__name__}: {error}. Delete it and record again."
+        ) from error
