@@ -22,7 +22,7 @@ from attnsci.checks import check_dims, check_finite, check_option
 from attnsci.errors import InvalidInput
 
 STATUS = ("fitted", "silent", "constant", "not converged")
-MAX_STEPS = 200
+MAX_STEPS = 500
 # Units a batch: the products with the 432 bells of the grid then take 14 MiB each.
 BATCH = 4096
 TURNS = np.arange(-3, 4)
@@ -323,15 +323,16 @@ def _descend(
         cost[running] = (residual**2).sum(1)
         normal = np.einsum("uti,utj->uij", jacobian, jacobian)
         slope = np.einsum("uti,ut->ui", jacobian, residual)
-        # A width at its limit that wants to go on stays there, and the others move without it.
-        held = ((now[:, 3] <= limits[0]) & (slope[:, 3] < 0)) | (
-            (now[:, 3] >= limits[1]) & (slope[:, 3] > 0)
-        )
-        normal[held, 3, :] = normal[held, :, 3] = slope[held, 3] = 0
         # Marquardt's scaling; the floor keeps a flat direction solvable.
         own = np.maximum(normal[:, diagonal, diagonal], 1e-10)
         normal[:, diagonal, diagonal] = own * (1 + damping[running, None])
-        trial = now + np.linalg.solve(normal, slope[..., None])[..., 0]
+        step = np.linalg.solve(normal, slope[..., None])[..., 0]
+        # A width at its limit that wants to go on stays there, and the others move without it.
+        width = now[:, 3]
+        held = ((width <= limits[0]) & (step[:, 3] < 0)) | ((width >= limits[1]) & (step[:, 3] > 0))
+        free = np.linalg.solve(normal[held, :3, :3], slope[held, :3, None])[..., 0]
+        step[held] = np.pad(free, ((0, 0), (0, 1)))
+        trial = now + step
         trial[:, 3] = np.clip(trial[:, 3], *limits)
         trial[:, 1] = np.maximum(trial[:, 1], 0)
         g = bell.function(angles - trial[:, 2:3], np.exp(trial[:, 3:]))
@@ -343,7 +344,7 @@ def _descend(
         damping[running] *= np.where(better, 0.2, 8.0)
         # Done: hardly any gain from a step that damping did not shorten, or none from any step.
         stuck = damping[running] > 1e8
-        done = stuck | (better & (gained <= 1e-12 * cost[running] + 1e-24))
+        done = stuck | (better & (gained <= 1e-9 * cost[running] + 1e-24))
         converged[running[done]] = True
         running = running[~done]
         if not len(running):
