@@ -1,6 +1,5 @@
 """Training of object-based attention: recognise and reconstruct one object a phase."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,68 +9,15 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnsci.checks import check_fraction, check_positive
-from attnsci.data.digit_scenes import DigitScenes, SceneConfig
+from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.data.stimuli import ObjectScenes
-from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
+from attnsci.models.object_attention import ObjectAttention
 from attnsci.seeds import numpy_generator, torch_seed
+from attnsci.training.configs import ObjectAttentionTraining
 from attnsci.training.trainer import Metrics, check_shares
 
 _SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS = range(5)
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectAttentionTraining:
-    """The published recipe for digits."""
-
-    n_objects: int = 2
-    """Digits in a scene, and phases."""
-    strength: float = 0.2
-    """How far a gate closes: × (1 − strength)."""
-    reconstruction_weight: float = 1000.0
-    """Φ, the weight of the reconstruction of the attended object."""
-    learning_rate: float = 1e-3
-    """Step size of Adam."""
-    batch_size: int = 64
-    """Scenes an update, over all processes."""
-    noise: float = 0.3
-    """Upper end of the uniform noise on empty pixels."""
-    equal_labels: bool = True
-    """Allow two digits of the same class in one scene."""
-    validation_fraction: float = 0.3
-    """Share of the training digits that validation keeps to itself."""
-    validation_scenes: int = 6000
-    """Scenes shown at each validation, at most."""
-    source: str = "full"
-    """Digits to train on: "full" MNIST less the bundled test digits, or "bundled"."""
-    seed: int = 0
-    """Decides weights, split, scenes and order."""
-
-    def __post_init__(self) -> None:
-        check_fraction("validation_fraction", self.validation_fraction)
-        for name in ("n_objects", "batch_size", "validation_scenes"):
-            check_positive(name, getattr(self, name), integer=True)
-        check_positive("learning_rate", self.learning_rate)
-
-    @property
-    def scenes(self) -> SceneConfig:
-        """Layout of the scenes."""
-        return SceneConfig(self.n_objects, self.noise, self.equal_labels)
-
-    @property
-    def model(self) -> ObjectAttentionConfig:
-        """Architecture that fits the scenes."""
-        height, width = self.scenes.canvas
-        return ObjectAttentionConfig(
-            height=height, width=width, n_phases=self.n_objects, strength=self.strength
-        )
-
-
-PRESETS = {
-    "mnist-2": ObjectAttentionTraining(),
-    "mnist-3": ObjectAttentionTraining(n_objects=3),
-}
 
 
 def nearest_object(

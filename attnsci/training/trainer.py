@@ -1,6 +1,5 @@
 """One training loop for every family: device, precision, processes, checkpoints, resume."""
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,11 +11,11 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm.auto import tqdm
 
-from attnsci.checks import check_positive
 from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.files import atomic_path
 from attnsci.models.weights import save_weights
 from attnsci.provenance import provenance, stable_hash, to_json
+from attnsci.training.configs import TrainerConfig
 
 Metrics = dict[str, float | int | str]
 
@@ -47,28 +46,6 @@ class Objective(Protocol):
 
     def provenance(self) -> dict[str, Any]:
         """Return configuration, data and seed, for the weights and for resuming."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainerConfig:
-    """How long, on what, and how often to save."""
-
-    epochs: int = 10
-    """Passes through the training data."""
-    max_steps: int | None = None
-    """Stop after so many batches, in the middle of an epoch if need be."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    devices: int = 1
-    """Processes, one a device; the batch is shared among them."""
-    precision: str = "32-true"
-    """Lightning Fabric's name of the number format: 32-true, bf16-mixed, 16-mixed …"""
-    save_every: int = 200
-    """Batches between checkpoints; one is written after each epoch in any case."""
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "devices", "save_every"):
-            check_positive(name, getattr(self, name), integer=True)
 
 
 class Trainer:
@@ -106,7 +83,7 @@ class Trainer:
         self.fabric = Fabric(
             accelerator=self.config.device,
             devices=self.config.devices,
-            precision=self.config.precision,  # type: ignore[arg-type]
+            precision=self.config.precision,
         )
         self._rows: list[Metrics] = []
         self._best = float("-inf")

@@ -1,0 +1,98 @@
+"""Settings of training, as data: the command line reads them without loading torch."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal, get_args
+
+from attnsci.checks import check_fraction, check_option, check_positive
+
+if TYPE_CHECKING:
+    from attnsci.data.digit_scenes import SceneConfig
+    from attnsci.models.object_attention import ObjectAttentionConfig
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Source = Literal["full", "bundled"]
+Precision = Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerConfig:
+    """How long, on what, and how often to save."""
+
+    epochs: int = 10
+    """Passes through the training data."""
+    max_steps: int | None = None
+    """Stop after so many batches, in the middle of an epoch if need be."""
+    device: Device = "auto"
+    """Where to compute; auto takes an accelerator if there is one."""
+    devices: int = 1
+    """Processes, one a device; the batch is shared among them."""
+    precision: Precision = "32-true"
+    """Lightning Fabric's name of the number format."""
+    save_every: int = 200
+    """Batches between checkpoints; one is written after each epoch in any case."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "devices", "save_every"):
+            check_positive(name, getattr(self, name), integer=True)
+        if self.max_steps is not None:
+            check_positive("max_steps", self.max_steps, integer=True)
+        check_option("device", self.device, get_args(Device))
+        check_option("precision", self.precision, get_args(Precision))
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectAttentionTraining:
+    """The published recipe for digits."""
+
+    n_objects: int = 2
+    """Digits in a scene, and phases."""
+    strength: float = 0.2
+    """How far a gate closes: × (1 − strength)."""
+    reconstruction_weight: float = 1000.0
+    """Φ, the weight of the reconstruction of the attended object."""
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
+    batch_size: int = 64
+    """Scenes an update, over all processes."""
+    noise: float = 0.3
+    """Upper end of the uniform noise on empty pixels."""
+    equal_labels: bool = True
+    """Allow two digits of the same class in one scene."""
+    validation_fraction: float = 0.3
+    """Share of the training digits that validation keeps to itself."""
+    validation_scenes: int = 6000
+    """Scenes shown at each validation, at most."""
+    source: Source = "full"
+    """Digits to train on: "full" MNIST less the bundled test digits, or "bundled"."""
+    seed: int = 0
+    """Decides weights, split, scenes and order."""
+
+    def __post_init__(self) -> None:
+        check_fraction("validation_fraction", self.validation_fraction)
+        for name in ("n_objects", "batch_size", "validation_scenes"):
+            check_positive(name, getattr(self, name), integer=True)
+        check_positive("learning_rate", self.learning_rate)
+        check_option("source", self.source, get_args(Source))
+
+    @property
+    def scenes(self) -> "SceneConfig":
+        """Layout of the scenes."""
+        from attnsci.data.digit_scenes import SceneConfig
+
+        return SceneConfig(self.n_objects, self.noise, self.equal_labels)
+
+    @property
+    def model(self) -> "ObjectAttentionConfig":
+        """Architecture that fits the scenes."""
+        from attnsci.models.object_attention import ObjectAttentionConfig
+
+        height, width = self.scenes.canvas
+        return ObjectAttentionConfig(
+            height=height, width=width, n_phases=self.n_objects, strength=self.strength
+        )
+
+
+PRESETS = {
+    "mnist-2": ObjectAttentionTraining(),
+    "mnist-3": ObjectAttentionTraining(n_objects=3),
+}
