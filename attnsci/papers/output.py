@@ -5,7 +5,7 @@ import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 from attnsci.errors import RecordingError
 from attnsci.files import atomic_path
 from attnsci.provenance import provenance, to_json
-
-ScaleName = Literal["quick", "default", "paper"]
 
 # Fixed, so that the same figure is the same file.
 _SVG_METADATA = {"Date": datetime.date(2000, 1, 1).isoformat(), "Creator": "attnsci"}

@@ -1,0 +1,100 @@
+"""`attnsci reproduce`: one paper, or all of them, at one of three scales."""
+
+import dataclasses
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from attnsci.checks import check_known, check_option
+
+PAPERS = {"object-attention": "attnsci.papers.object_attention.paper"}
+"""Paper to the module whose ``reproduce(request)`` draws it."""
+
+ScaleName = Literal["quick", "default", "paper"]
+SCALES: tuple[ScaleName, ...] = ("quick", "default", "paper")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a paper is asked to reproduce."""
+
+    scale: ScaleName
+    """Sizes: minutes for all papers, minutes for one, or as published."""
+    out: Path
+    """Folder that receives this paper's files."""
+    seed: int = 0
+    """Of scenes and resampling."""
+    device: str = "cpu"
+    """Where models run."""
+    source: Literal["bundled", "full"] | None = None
+    """Digits; by default bundled ones, at paper scale full MNIST."""
+    weights: tuple[str, ...] = ()
+    """Weights to use in place of the shipped ones, names or files."""
+    train: bool = False
+    """Train first, into ``out/training``, and use those weights."""
+
+
+class Paper(Protocol):
+    """A module that draws a paper."""
+
+    def reproduce(self, request: Request) -> list[Path]:
+        """Draw every figure, write every number, return what was written."""
+
+
+def reproduce(
+    papers: Sequence[str] | None = None,
+    *,
+    scale: ScaleName | None = None,
+    out: str | Path = "results",
+    seed: int = 0,
+    device: str = "cpu",
+    source: Literal["bundled", "full"] | None = None,
+    weights: Sequence[str] = (),
+    train: bool = False,
+) -> list[Path]:
+    """Draw the figures of papers, with their numbers, recordings and tables of results.
+
+    Parameters
+    ----------
+    papers : sequence of str, optional
+        Names of `PAPERS`; all of them by default.
+    scale : {"quick", "default", "paper"}, optional
+        Quick by default where no paper is named, else default.
+    out : path-like
+        Receives a folder for each paper and scale.
+    seed : int
+        Of scenes and resampling.
+    device : str
+        Where models run.
+    source : {"bundled", "full"}, optional
+        Digits; bundled by default, full MNIST at paper scale.
+    weights : sequence of str
+        Weights in place of the shipped ones.
+    train : bool
+        Train first.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The tables of results, ``results.md``, one a paper.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such paper.
+    """
+    names = list(papers or PAPERS)
+    scale = scale or ("default" if papers else "quick")
+    check_option("scale", scale, SCALES)
+    for name in names:
+        check_known("paper", name, PAPERS)
+    tables = []
+    for name in names:
+        request = Request(
+            scale, Path(out) / name / scale, seed, device, source, tuple(weights), train
+        )
+        paper: Paper = importlib.import_module(PAPERS[name])  # type: ignore[assignment]
+        written = paper.reproduce(request)
+        tables += [path for path in written if path.name == "results.md"]
+    return tables
