@@ -25,6 +25,7 @@ from attnsci.papers.object_attention.experiments import (
     ablation_table,
     accuracy_by_weight,
     cue_by_template,
+    cue_swapped_tuning,
     gate_convergence,
     lone_digit_sweep,
     order_balanced_tuning,
@@ -247,13 +248,13 @@ def _tuning(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
         shown[side] = show_bars(model, bars.batches(66), progress=f"bars {side}")
     balanced = order_balanced_tuning(shown["left"], shown["right"])
     few = BarScenes(distractor, device=bench.request.device, widths=WIDTHS[2:3])
-    swapped = attention_gain.swapped(model, few)
+    swapped = cue_swapped_tuning(model, few)
     tables |= attention_gain.tables(
         shown["left"], balanced, swapped, model.config.strength, seed=bench.request.seed
     )
     recordings = {"bars": shown["left"], "bars-mirrored": shown["right"], "cue-swapped": swapped}
     written = [bench.save(data, name, bench.main) for name, data in recordings.items()]
-    written += _save_tables(tables, ("gain", "gain_effects", "invariance"), out)
+    written += _save_tables(tables, ("gain_statistics", "gain_effects", "invariance"), out)
     units = pd.concat(
         [
             figures.tuning_units(shown["left"], level)

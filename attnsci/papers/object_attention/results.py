@@ -88,7 +88,7 @@ def result_rows(tables: dict[str, pd.DataFrame]) -> list[Result]:
                 row.low,
                 row.high,
                 int(row.n),
-                "units",
+                "channels",
                 f"{verdict} within ±{row.bound:g}",
             )
         )
