@@ -68,7 +68,7 @@ def plot_gain(
         )
     ax.set(xlim=(0, limit), ylim=(0, limit), xlabel="unattended", ylabel="attended")
     ax.set_aspect("equal")
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper left")
     return ax
 
 

@@ -78,7 +78,13 @@ def plot_gallery(examples: xr.Dataset) -> Figure:
             prefix = f"phase {phase + 1}\n" if column == 1 else "\n"
             axes[0, 1 + len(_SHOWN) * phase + column].set_title(prefix + title)
     bar = drawn.colorbar(
-        gates.images[0], ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0.02
+        gates.images[0],
+        ax=axes,
+        location="bottom",
+        shrink=0.3,
+        aspect=30,
+        pad=0.02,
+        ticks=[-1, 0, 1],
     )
     bar.set_label("gate (1: closed, −1: open)")
     return drawn

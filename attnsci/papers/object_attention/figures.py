@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from attnsci.data.bars import DISTRACTOR_COLUMN
 from attnsci.plotting.curves import (
     plot_estimates,
     plot_gain,
@@ -17,6 +19,12 @@ from attnsci.plotting.style import ATTENDED, PAGE_MM, UNATTENDED, figure
 UNITS = {1: (12, 8), 2: (4, 3)}
 """Position (row, column) of the units that the paper plots, by level."""
 N_UNITS = 12
+
+
+def receptive_field_centre(level: int, n_columns: int) -> np.ndarray:
+    """Return the pixel column at the centre of each unit's receptive field."""
+    # 4-pixel kernels, the second on a map that was pooled by 2.
+    return np.arange(n_columns) + 1.5 if level == 1 else 2 * np.arange(n_columns) + 5.0
 
 
 def tuning_units(bars: xr.Dataset, level: int, n: int = N_UNITS) -> xr.DataArray:
@@ -150,7 +158,8 @@ def draw_controls(
             )
     mosaic["E"].axvline(5, color="0.7", lw=0.8, ls=":")
     mosaic["E"].set(xlabel="step (5 as trained)", ylabel="rms change", title="gates settle")
-    mosaic["E"].legend()
+    mosaic["E"].xaxis.set_major_locator(MaxNLocator(integer=True))
+    mosaic["E"].legend(loc="lower left")
     plot_lines(noisy, "offset_px", "phase", "gate_on_digit", ax=mosaic["F"])
     for band in list(mosaic["F"].collections):
         band.remove()
@@ -179,17 +188,19 @@ def draw_gain(
     biology : pandas.DataFrame
         ``area``, ``modulation_index``: published medians, drawn as lines.
     """
-    drawn = figure(PAGE_MM, 65)
-    axes = drawn.subplots(1, 3, width_ratios=[1, 1, 1.2])
+    drawn = figure(PAGE_MM, 62)
+    axes = drawn.subplots(1, 3, width_ratios=[1, 1, 1])
     for level, ax in enumerate(axes[:2], start=1):
         responses = bars[f"level_{level}"].sel(statistic="mean")
+        centre = receptive_field_centre(level, responses.sizes[f"x_{level}"])
+        over_bar = {f"x_{level}": np.flatnonzero(centre < DISTRACTOR_COLUMN)}
         plot_gain(
-            responses.sel(attention="attended"),
-            responses.sel(attention="unattended"),
+            responses.sel(attention="attended").isel(over_bar),
+            responses.sel(attention="unattended").isel(over_bar),
             built_in=built_in,
             ax=ax,
         )
-        ax.set_title(f"level {level}, all units")
+        ax.set_title(f"level {level}, units over the bar alone")
     plot_estimates(effects, "label", ax=axes[2])
     for (_, row), dash in zip(biology.iterrows(), ("--", ":"), strict=True):
         axes[2].axvline(
@@ -198,6 +209,6 @@ def draw_gain(
     axes[2].axvline(
         (built_in - 1) / (built_in + 1), color="k", lw=0.8, label="built into the input"
     )
-    axes[2].set(xlabel="median modulation index (A − U) / (A + U)")
+    axes[2].set(xlabel="median modulation index")
     axes[2].legend(loc="best")
     return drawn
