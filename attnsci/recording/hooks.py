@@ -2,11 +2,15 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from attnsci.errors import RecordingError
+from attnsci.recording.schema import stored_dtype, to_model, torch_dtype
 from attnsci.recording.sites import (
+    PrincipalComponents,
+    Projection,
     Resolved,
     clean,
     describe,
@@ -161,6 +165,41 @@ class Probe:
             )
         self.deliver(call if self.calls is None else self.calls.index(call), tensor)
 
+    def collect(self, floats: str) -> list[tuple[int, "torch.Tensor"]]:
+        """Return a list that the next calls fill with copies, before there are rows."""
+        copies: list[tuple[int, torch.Tensor]] = []
+
+        def keep(slot: int, tensor: "torch.Tensor") -> None:
+            dtype = torch_dtype(stored_dtype(tensor, floats, self.resolved.label))
+            copies.append((slot, tensor.to("cpu", dtype, copy=True)))
+
+        self.deliver = keep
+        return copies
+
+    def aim(self, rows: "torch.Tensor", grow: Callable[[str, int], "torch.Tensor"]) -> None:
+        """Copy the next calls straight into `rows` (n, time, ...).
+
+        This one copy is also what protects the values from later operations in place.
+        """
+
+        def copy(slot: int, tensor: "torch.Tensor") -> None:
+            nonlocal rows
+            if slot >= rows.shape[1]:
+                if self.resolved.site.ragged == "error":
+                    raise self.ragged(rows.shape[1], f"at least {slot + 1}")
+                rows = grow(self.resolved.label, slot + 1)
+            rows[:, slot].copy_(tensor)
+
+        self.deliver = copy
+
+    def ragged(self, first: int, now: int | str) -> RecordingError:
+        """Return the error for a number of calls that is not that of the first batch."""
+        return RecordingError(
+            f"Layer {self.resolved.label!r} was called {first} times in the first batch and {now} "
+            f"times in batch {self.session.index}. Pad with NaN by Site({self.resolved.name!r}, "
+            "ragged='pad'), or keep chosen calls by calls=[...]."
+        )
+
 
 class Session:
     """Hooks on a model for the length of a with-block, and everything put back afterwards.
@@ -187,6 +226,7 @@ class Session:
         self.order: list[str] = []  # labels by first call
         self.probes = {resolved.label: Probe(resolved, self) for resolved in sites}
         self._taps = [p for p in self.probes.values() if p.resolved.module is None]
+        self.index = 0
         self._tapped: set[str] = set()
         self._n: int | None = None
         self._skip = False
@@ -240,7 +280,7 @@ class Session:
         """Open batch `index` of `n` stimuli; `skip`: let the model run unrecorded."""
         import torch
 
-        self._n, self._skip = n, skip
+        self.index, self._n, self._skip = index, n, skip
         for probe in self.probes.values():
             probe.seen = 0
         seed = torch_seed(self.seed, index)
@@ -286,6 +326,41 @@ class Session:
                 f"Layer {label!r} ({name!r}) was not called in the first batch, so its shape is "
                 "unknown. Record a module that the model runs."
             )
+
+
+def fit_components(
+    model: "torch.nn.Module",
+    sites: list[Resolved],
+    images: Iterable["torch.Tensor"],
+    ranks: Mapping[str, int | None],
+    *,
+    seed: int,
+    grad: bool,
+) -> dict[str, Projection]:
+    """Return the leading components of the layers that have a rank, in one pass over `images`."""
+
+    def flatten(tensor: "torch.Tensor") -> "torch.Tensor":
+        return tensor.flatten(1).float()
+
+    def feed(fit: PrincipalComponents) -> Callable[[int, "torch.Tensor"], None]:
+        return lambda slot, rows: fit.add(rows.cpu().numpy())
+
+    fits = {label: PrincipalComponents(rank) for label, rank in ranks.items() if rank}
+    if not fits:
+        return {}
+    flat = [
+        replace(entry, site=replace(entry.site, reduce=flatten, dims=None, time="calls"))
+        for entry in sites
+        if entry.label in fits
+    ]
+    with Session(model, flat, seed=seed, grad=grad) as session:
+        for label, probe in session.probes.items():
+            probe.deliver = feed(fits[label])
+        for index, image in enumerate(images):
+            session.begin(index, len(image))
+            model(to_model(image, model))
+        session.check_called()
+    return {label: fit.projection() for label, fit in fits.items()}
 
 
 def probe_key(probe: Probe) -> tuple[Any, ...]:

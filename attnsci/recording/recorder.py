@@ -15,10 +15,9 @@ from attnsci.errors import InvalidInput, RecordingError
 from attnsci.provenance import provenance as make_provenance
 from attnsci.provenance import state_hash, to_json, versions
 from attnsci.recording import schema
-from attnsci.recording.hooks import Probe, Session, state_without_compile
+from attnsci.recording.hooks import Session, fit_components, state_without_compile
 from attnsci.recording.recording import Recording, label_array, open_recording
 from attnsci.recording.sites import (
-    PrincipalComponents,
     Resolved,
     Site,
     components,
@@ -153,11 +152,6 @@ class Recorder:
             if self._sink is not None:
                 self._sink.close()
 
-    def know(self, whole: tuple[Any, dict[str, np.ndarray]] | None) -> None:
-        """Put the coordinates of a whole set into the signature before any stimulus is shown."""
-        if whole is not None:
-            self._coords_hash = schema.coords_digest(whole[1]).hexdigest()
-
     # --- batches -------------------------------------------------------------------------------
 
     def batch(self, coords: Mapping[str, Any] | None = None, n: int | None = None) -> bool:
@@ -205,7 +199,7 @@ class Recorder:
         self._n = n
         self._skip = self._sink.finished(self._seen)
         if self._layers and not self._skip:
-            self._aim(self._sink.rows(self._seen, n))
+            self._aim(self._sink)
         elif not self._skip:
             self._collect()
         self._session.begin(self._index, n, skip=self._skip)
@@ -241,41 +235,12 @@ class Recorder:
 
     def _collect(self) -> None:
         """Keep copies of the first batch: only its end tells the length of time."""
-        self._pending = {label: [] for label in self._sites}
         for label, probe in self._session.probes.items():
+            self._pending[label] = probe.collect(self.dtype)
 
-            def keep(
-                slot: int, tensor: "torch.Tensor", probe: Probe = probe, to: str = label
-            ) -> None:
-                dtype = schema.stored_dtype(tensor, self.dtype, to)
-                copy = tensor.to("cpu", schema.torch_dtype(dtype), copy=True)
-                self._pending[to].append((slot, copy))
-
-            probe.deliver = keep
-
-    def _aim(self, rows: "dict[str, torch.Tensor]") -> None:
-        """Let every probe copy straight into its rows: this copy is the protection too."""
-        for label, probe in self._session.probes.items():
-            probe.deliver = self._copier(label, rows[label])
-
-    def _copier(self, label: str, target: "torch.Tensor") -> Any:
-        def copy(slot: int, tensor: "torch.Tensor") -> None:
-            nonlocal target
-            if slot >= target.shape[1]:
-                if self._sites[label].ragged == "error":
-                    raise self._ragged(label, target.shape[1], f"at least {slot + 1}")
-                assert self._sink is not None
-                target = self._sink.grow(label, slot + 1)
-            target[:, slot].copy_(tensor)
-
-        return copy
-
-    def _ragged(self, label: str, first: int, now: int | str) -> RecordingError:
-        return RecordingError(
-            f"Layer {label!r} was called {first} times in the first batch and {now} times in "
-            f"batch {self._index}. Pad with NaN by Site({label!r}, "
-            "ragged='pad'), or keep chosen calls by calls=[...]."
-        )
+    def _aim(self, sink: MemorySink | StoreSink) -> None:
+        for label, rows in sink.rows(self._seen, self._n).items():
+            self._session.probes[label].aim(rows, sink.grow)
 
     def _end_batch(self) -> None:
         """Check and accept the open batch."""
@@ -287,11 +252,11 @@ class Recorder:
             if not self._layers:
                 self._first_batch()
             for layer in self._layers:
-                slots = self._session.probes[layer.label].slots
+                probe = self._session.probes[layer.label]
                 if layer.ragged:
-                    calls[layer.label] = slots
-                elif slots != layer.shape[0]:
-                    raise self._ragged(layer.label, layer.shape[0], slots)
+                    calls[layer.label] = probe.slots
+                elif probe.slots != layer.shape[0]:
+                    raise probe.ragged(layer.shape[0], probe.slots)
         stop = self._seen + self._n
         digest = int.from_bytes(self._digest.digest(), "little")
         if not self._skip:
@@ -421,10 +386,6 @@ class Recorder:
 
 
 def _resolve(model: Any, sites: Any, reduce: Any) -> list[Resolved]:
-    import torch
-
-    if not isinstance(model, torch.nn.Module):
-        raise InvalidInput(f"model must be a torch.nn.Module; got {type(model).__name__}.")
     resolved = resolve(model, sites, reduce)
     for entry in resolved:
         if components(entry.site.reduce) is not None:
@@ -513,7 +474,9 @@ def record(
         dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
         max_memory=max_memory,
     )  # fmt: skip
-    recorder.know(schema.as_batch(stimuli))
+    whole = schema.as_batch(stimuli)
+    if whole is not None:
+        recorder._coords_hash = schema.coords_digest(whole[1]).hexdigest()
     hidden = None if progress is None else not progress
     with recorder, tqdm(total=total, unit="stimulus", disable=hidden, leave=False) as bar:
         for image, coords in schema.batches(stimuli, batch_size):
@@ -534,40 +497,21 @@ def _fitted(
     grad: bool,
 ) -> list[Site]:
     """Return one site a layer, with principal components fitted where they are asked for."""
-    import torch
-
-    if not isinstance(model, torch.nn.Module):
-        raise InvalidInput(f"model must be a torch.nn.Module; got {type(model).__name__}.")
     resolved = resolve(model, sites, reduce)
     ranks = {entry.label: components(entry.site.reduce) for entry in resolved}
-    fits = {label: PrincipalComponents(rank) for label, rank in ranks.items() if rank}
-    if fits:
-        if iter(stimuli) is stimuli if isinstance(stimuli, Iterable) else False:
-            raise InvalidInput(
-                "reduce='pca:K' passes over the stimuli twice, and a generator can be read once. "
-                "Give a list, or an object whose __iter__ starts anew."
-            )
-        flat = [
-            replace(entry, site=replace(entry.site, reduce=_flatten, dims=None, time="calls"))
-            for entry in resolved
-            if entry.label in fits
-        ]
-        with Session(model, flat, seed=seed, grad=grad) as session:
-            for label, probe in session.probes.items():
-                probe.deliver = lambda slot, rows, fit=fits[label]: fit.add(rows.cpu().numpy())
-            for index, (image, _) in enumerate(schema.batches(stimuli, batch_size)):
-                session.begin(index, len(image))
-                model(schema.to_model(image, model))
+    if any(ranks.values()) and isinstance(stimuli, Iterable) and iter(stimuli) is stimuli:
+        raise InvalidInput(
+            "reduce='pca:K' passes over the stimuli twice, and a generator can be read once. "
+            "Give a list, or an object whose __iter__ starts anew."
+        )
+    images = (image for image, _ in schema.batches(stimuli, batch_size))
+    bases = fit_components(model, resolved, images, ranks, seed=seed, grad=grad)
     return [
         replace(
             entry.site,
             name=entry.name,
             label=entry.label,
-            reduce=fits[entry.label].projection() if entry.label in fits else entry.site.reduce,
+            reduce=bases.get(entry.label, entry.site.reduce),
         )
         for entry in resolved
     ]
-
-
-def _flatten(tensor: "torch.Tensor") -> "torch.Tensor":
-    return tensor.flatten(1).float()

@@ -12,7 +12,7 @@ from attnsci.checks import check_known
 from attnsci.errors import InvalidInput, MissingDependency, RecordingError
 from attnsci.files import atomic_path
 from attnsci.recording.schema import FORMAT, Layer, with_index
-from attnsci.recording.writer import N_CALLS, Store, codec, storing
+from attnsci.recording.writer import N_CALLS, Store, codecs, storing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -266,7 +266,7 @@ class Recording(Mapping[str, "xr.DataArray"]):
                 tree.to_netcdf(temporary, engine="h5netcdf", write_inherited_coords=True)
             else:
                 encoding = {
-                    f"/{name}": {"activation": {"compressors": [codec()]}} for name in arrays
+                    f"/{name}": {"activation": {"compressors": codecs()}} for name in arrays
                 }
                 tree.to_zarr(
                     temporary, consolidated=False, write_inherited_coords=True, encoding=encoding

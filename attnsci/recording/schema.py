@@ -100,7 +100,9 @@ def plain(name: str, values: Any, n: int | None = None) -> np.ndarray:
     """
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+    # NumPy would turn [1, "a"] into text without a word.
+    listed = isinstance(values, list | tuple) and any(isinstance(v, str) for v in values)
+    array = np.asarray(values, dtype=object if listed else None)
     if array.ndim != 1 or (n is not None and len(array) != n):
         raise InvalidInput(
             f"Coordinate {name!r} must have one value a stimulus, shape ({n or 'N'},); got "
@@ -284,7 +286,7 @@ def _metadata(stimuli: Any) -> dict[str, Any]:
         return dict(stimuli.coords() if callable(stimuli.coords) else stimuli.coords)
     if not dataclasses.is_dataclass(stimuli):
         return {}
-    n, found = len(stimuli.image), {}
+    n, found = len(stimuli.image), {}  # type: ignore[union-attr]
     for entry in dataclasses.fields(stimuli):
         value = getattr(stimuli, entry.name)
         listed = isinstance(value, list | tuple) or hasattr(value, "shape")

@@ -192,6 +192,10 @@ def resolve(
     InvalidInput
         If no site is given, or two would be stored under one name.
     """
+    import torch
+
+    if not isinstance(model, torch.nn.Module):
+        raise InvalidInput(f"model must be a torch.nn.Module; got {type(model).__name__}.")
     if isinstance(sites, str | Site):
         sites = [sites]
     names = module_names(model)
@@ -220,7 +224,7 @@ def _matches(site: Site, names: Mapping[str, Any]) -> list[str]:
         return [site.name]
     if any(mark in site.name for mark in _WILDCARDS):
         # A module that is reused under several names is recorded once, under the first.
-        first = {id(module): name for name, module in reversed(names.items())}
+        first = {id(module): name for name, module in reversed(list(names.items()))}
         hits = [n for n in first.values() if n and fnmatch.fnmatchcase(n, site.name)]
         if not hits:
             raise unknown_site(site.name, names)

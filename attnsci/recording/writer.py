@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,33 +21,15 @@ LEDGER, CHECK = "ledger", "ledger_check"
 N_CALLS = "n_calls"
 
 
-class Sink(Protocol):
-    """What `Recorder` needs of a place to keep rows."""
+def codecs() -> list[Any]:
+    """Return the compressor, half the CPU of Zarr's default for the same size, and a checksum.
 
-    def open(self, layers: list[Layer]) -> None:
-        """Learn the layers, in forward order, after the first recorded batch."""
+    Blosc believes the length in its header, so a truncated chunk would decode to whatever lies
+    behind it in memory; the checksum is looked at first.
+    """
+    from zarr.codecs import BloscCodec, Crc32cCodec
 
-    def finished(self, start: int) -> bool:
-        """Tell whether the chunk that holds stimulus `start` is complete already."""
-
-    def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
-        """Return for each layer the rows (n, time, ...) to fill."""
-
-    def grow(self, label: str, slots: int) -> "torch.Tensor":
-        """Lengthen a ragged layer's time axis and return the rows being filled."""
-
-    def commit(self, digest: int, calls: Mapping[str, int]) -> None:
-        """Accept the rows."""
-
-    def close(self) -> None:
-        """Give back threads and buffers; unfinished chunks are dropped."""
-
-
-def codec() -> Any:
-    """Return the compressor: half the CPU of Zarr's default for the same size."""
-    from zarr.codecs import BloscCodec
-
-    return BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")
+    return [BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), Crc32cCodec()]
 
 
 def _blank(layer: Layer, n: int) -> np.ndarray:
@@ -74,6 +56,7 @@ class MemorySink:
         self._start = self._n = 0
 
     def open(self, layers: list[Layer]) -> None:
+        """Make room for the layers."""
         self.layers = {layer.label: layer for layer in layers}
         self.calls = {layer.label: [] for layer in layers if layer.ragged}
         self._blocks = {label: [] for label in self.layers}
@@ -82,9 +65,11 @@ class MemorySink:
                 self._blocks[label].append(_blank(layer, self.n_stimuli))
 
     def finished(self, start: int) -> bool:
+        """Nothing in memory was there before."""
         return False
 
     def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
+        """Return for each layer the rows (n, time, ...) to fill."""
         self._start, self._n = start, n
         if self.n_stimuli is None:
             for label, layer in self.layers.items():
@@ -100,17 +85,19 @@ class MemorySink:
         return torch.from_numpy(block)
 
     def grow(self, label: str, slots: int) -> "torch.Tensor":
+        """Lengthen a ragged layer's time and return the rows being filled."""
         layer = self.layers[label]
         layer.shape = (slots, *layer.shape[1:])
         self._blocks[label][-1] = _lengthened(layer, self._blocks[label][-1])
         return self._rows(label)
 
     def commit(self, digest: int, calls: Mapping[str, int]) -> None:
+        """Accept the rows."""
         for label, count in calls.items():
             self.calls[label].append(np.full(self._n, count))
 
     def close(self) -> None:
-        pass
+        """Nothing is held."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the finished arrays; blocks are let go layer by layer."""
@@ -143,7 +130,7 @@ class Store:
         """Tell whether something stands at the path."""
         return self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
 
-    def load(self, mode: str) -> None:
+    def load(self, mode: Literal["r", "r+"]) -> None:
         """Open what stands there.
 
         Raises
@@ -204,9 +191,9 @@ class Store:
                     chunks=(min(chunk, n), *(max(1, length) for length in layer.shape)),
                     dtype=layer.dtype,
                     fill_value=layer.fill,
-                    compressors=codec(),
+                    compressors=codecs(),
                     dimension_names=("stimulus", "time", *layer.dims),
-                    attributes=layer.attrs,
+                    attributes=dict(layer.attrs),
                 )
                 if layer.ragged:
                     group.create_array(
@@ -367,8 +354,8 @@ class StoreSink:
             )
 
     def finished(self, start: int) -> bool:
-        if self._error is not None:
-            raise self._error
+        """Tell whether the chunk of stimulus `start` is stored; raise if writing failed."""
+        self.check()
         index = start // self.store.chunk if self.store.attrs else 0
         return index < len(self._done) and bool(self._done[index])
 
@@ -383,6 +370,7 @@ class StoreSink:
             )
 
     def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
+        """Return for each layer the rows (n, time, ...) to fill."""
         self._start, self._n = start, n
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="attnsci-writer", daemon=True)
@@ -413,6 +401,7 @@ class StoreSink:
         return torch.from_numpy(self._buffers[label][first : first + self._n])
 
     def grow(self, label: str, slots: int) -> "torch.Tensor":
+        """Lengthen a ragged layer's time and return the rows being filled."""
         assert self._buffers is not None
         layer = self.layers[label]
         layer.shape = (slots, *layer.shape[1:])
@@ -420,6 +409,7 @@ class StoreSink:
         return self._rows(label)
 
     def commit(self, digest: int, calls: Mapping[str, int]) -> None:
+        """Accept the rows."""
         chunk, stop = self.store.chunk, self._start + self._n
         first = self._start % chunk
         for label, count in calls.items():

@@ -1,0 +1,163 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attnsci.errors import InvalidInput, RecordingError
+from attnsci.recording import Recorder, Site, record
+
+ROWS = torch.rand(10, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Sampler(nn.Module):
+    """Looks several times at places that it draws from torch's global generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Linear(4, 2)
+
+    def forward(self, x):
+        for _ in range(3):
+            place = self.look(x + torch.randn_like(x))
+        return place
+
+
+def network():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+
+
+def test_own_loop_gathers_batches_of_any_length_and_rollouts():
+    model = network()
+    with Recorder(model, ["0", "2"]) as recorder:
+        for rows in (ROWS[:4], ROWS[4:5], ROWS[5:]):
+            assert recorder.batch({"total": rows.sum(1)})
+            model(rows)
+            model(2 * rows)  # a second step of the same stimuli
+    got = recorder.recording
+    with torch.no_grad():
+        np.testing.assert_allclose(got["0"][:, 1], model[0](2 * ROWS), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got["2"].total, ROWS.sum(1))
+
+
+def test_batch_must_be_announced_and_known():
+    model = network()
+    with (
+        pytest.raises(RecordingError, match="'0' was called while no batch was open"),
+        Recorder(model, "0"),
+    ):
+        model(ROWS)
+    with pytest.raises(InvalidInput, match="needs coords, or n="), Recorder(model, "0") as recorder:
+        recorder.batch()
+    with pytest.raises(InvalidInput, match="same coordinates"), Recorder(model, "0") as recorder:
+        recorder.batch({"a": [1]})
+        model(ROWS[:1])
+        recorder.batch({"b": [1]})
+    with (
+        pytest.raises(RecordingError, match="Some stimuli were announced and 0 came"),
+        Recorder(model, "0"),
+    ):
+        pass
+    with (
+        pytest.raises(RecordingError, match="not called in the first batch"),
+        Recorder(model, "0") as recorder,
+    ):
+        recorder.batch(n=3)
+    assert not model[0]._forward_hooks
+
+
+def test_store_needs_the_number_of_stimuli_and_equal_batches(tmp_path):
+    model = network()
+    with pytest.raises(InvalidInput, match="give n_stimuli="):
+        record(model, iter([ROWS]), "0", store=tmp_path / "run.zarr")
+    with (
+        pytest.raises(InvalidInput, match=r"Batch 1 has 3 stimuli.*have 4"),
+        Recorder(model, "0", store=tmp_path / "run.zarr", n_stimuli=10) as recorder,
+    ):
+        for rows in (ROWS[:4], ROWS[4:7]):
+            recorder.batch(n=len(rows))
+            model(rows)
+
+
+def test_own_loop_into_a_store_skips_what_is_there(tmp_path):
+    model, shown = network(), []
+
+    def loop(stop):
+        with Recorder(model, "0", store=tmp_path / "r.zarr", n_stimuli=10, chunk=4) as recorder:
+            for start in range(0, 10, 2):
+                rows = ROWS[start : start + 2]
+                if recorder.batch({"first": rows[:, 0]}):
+                    if start == stop:
+                        raise KeyboardInterrupt
+                    shown.append(start)
+                    model(rows)
+        return recorder.recording
+
+    with pytest.raises(KeyboardInterrupt):
+        loop(6)
+    assert shown == [0, 2, 4]
+    shown.clear()
+    got = loop(None)
+    assert shown == [4, 6, 8]
+    np.testing.assert_array_equal(got["0"], record(model, ROWS, "0", batch_size=2)["0"])
+    np.testing.assert_allclose(got["0"].coords["first"], ROWS[:, 0])
+
+
+@pytest.mark.parametrize("cut", [1, 3, 10])
+def test_draws_depend_on_the_seed_and_the_batch_only(cut):
+    model = Sampler()
+    state = torch.get_rng_state()
+    stimuli = [ROWS[start : start + cut] for start in range(0, 10, cut)]
+    got = record(model, stimuli, "look", batch_size=4)["look"]
+    torch.manual_seed(99)
+    np.testing.assert_array_equal(got, record(model, ROWS, "look", batch_size=4)["look"])
+    torch.set_rng_state(state)
+    assert not np.array_equal(got, record(model, ROWS, "look", batch_size=4, seed=1)["look"])
+    assert not np.array_equal(got[:, 0], got[:, 1])
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_provenance_says_where_it_comes_from():
+    model = network()
+    model.config = {"depth": 3}
+    got = record(model, ROWS, "0", seed=5, batch_size=4, provenance={"dataset": "rows"})
+    facts = got.provenance
+    assert facts["model"] == "torch.nn.modules.container.Sequential"
+    assert facts["config"] == {"depth": 3}
+    assert (facts["dataset"], facts["seed"], facts["batch_size"]) == ("rows", 5, 4)
+    assert set(facts["versions"]) >= {"attnsci", "torch", "numpy"}
+    assert json.loads(got["0"].attrs["provenance"]) == facts
+    assert facts["sites"]["0"]["what"] == "output"
+    weights = facts["weights"]
+    model[0].bias.data += 1
+    assert record(model, ROWS, "0").provenance["weights"] != weights
+
+
+def test_settings_that_cannot_be():
+    with pytest.raises(InvalidInput, match=r"must be a torch\.nn\.Module; got function"):
+        record(lambda x: x, ROWS, "0")
+    with pytest.raises(InvalidInput, match="sites is empty"):
+        record(network(), ROWS, [])
+    with pytest.raises(InvalidInput, match="sites takes names and Site objects; got 0"):
+        record(network(), ROWS, [0])
+    with pytest.raises(InvalidInput, match="batch_size must be a whole number above 0; got 0"):
+        record(network(), ROWS, "0", batch_size=0)
+    with pytest.raises(InvalidInput, match=r"use record\(\.\.\.\)"):
+        Recorder(network(), Site("0", reduce="pca:2"))
+    with pytest.raises(InvalidInput, match="both called 'cue'"):
+        record(network(), {"image": ROWS, "cue": [0] * 10}, Site("0", label="cue"))
+
+
+def test_images_of_another_size_within_a_stream():
+    stream = iter([torch.rand(2, 1, 4, 4), torch.rand(2, 1, 5, 5)])
+    with pytest.raises(RecordingError, match=r"gave \(1, 4, 4\) before and \(1, 5, 5\)"):
+        record(nn.Identity(), stream, "", batch_size=2)
+
+
+def test_progress_bar_counts_stimuli(capsys):
+    record(network(), ROWS, "0", progress=True)
+    assert "/10" in capsys.readouterr().err
+    record(network(), ROWS, "0")
+    assert capsys.readouterr().err == ""
