@@ -1,6 +1,5 @@
 """Experiments on a gated network, the paper's and the controls that it lacks, one call each."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from attnsci.data.bars import BarScenes
 from attnsci.data.digit_scenes import DigitScenes, SceneConfig
 from attnsci.data.digits import Digits
 from attnsci.models.object_attention import ObjectAttention
+from attnsci.models.zoo import Pretrained
 from attnsci.papers.object_attention.measure import BATCH, show_scenes
 from attnsci.training.object_attention import nearest_object
 
@@ -305,17 +305,8 @@ def gate_convergence(model: ObjectAttention, scenes: DigitScenes, n: int, n_step
     return xr.concat(parts, "stimulus", join="exact").to_dataset()
 
 
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """A network with the facts that a table about several needs."""
-
-    model: ObjectAttention
-    seed: int
-    reconstruction_weight: float
-
-
 def accuracy_by_weight(
-    networks: Iterable[Network], digits: Digits, n: int, *, seed: int = 0
+    networks: Iterable[Pretrained], digits: Digits, n: int, *, seed: int = 0
 ) -> tuple[xr.Dataset, pd.DataFrame]:
     """Test networks trained with different Φ, several seeds each, on the same scenes.
 
@@ -340,8 +331,11 @@ def accuracy_by_weight(
         "network",
         join="exact",
     ).assign_coords(
-        seed=("network", [network.seed for network in networks]),
-        reconstruction_weight=("network", [n.reconstruction_weight for n in networks]),
+        seed=("network", [network.record["seed"] for network in networks]),
+        reconstruction_weight=(
+            "network",
+            [network.record["training"]["reconstruction_weight"] for network in networks],
+        ),
     )
     rows = []
     for weight, group in scores.groupby("reconstruction_weight"):

@@ -21,7 +21,6 @@ from attnsci.errors import InvalidInput
 from attnsci.models.zoo import Pretrained, load_model, pretrained_names
 from attnsci.papers.object_attention import attention_gain, figures
 from attnsci.papers.object_attention.experiments import (
-    Network,
     ablation_table,
     accuracy_by_weight,
     cue_by_template,
@@ -298,15 +297,9 @@ def _sweep(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
     """Test the shipped networks of the Φ sweep."""
     names = [name for name in pretrained_names() if name.startswith("phi-")]
     loaded = [load_model(name) for name in names]
-    networks = [
-        Network(
-            each.model.to(bench.request.device),
-            each.record["seed"],
-            each.record["training"]["reconstruction_weight"],
-        )
-        for each in loaded
-        if each.record["seed"] < bench.scale.sweep_networks
-    ]
+    networks = [each for each in loaded if each.record["seed"] < bench.scale.sweep_networks]
+    for network in networks:
+        network.model.to(bench.request.device)
     scores, table = accuracy_by_weight(
         networks, bench.digits, bench.scale.sweep_scenes, seed=bench.request.seed
     )
