@@ -14,7 +14,7 @@ import xarray as xr
 
 from attnsci.analysis import scaling
 from attnsci.analysis.circular import difference
-from attnsci.analysis.inference import adjust, wilcoxon_test
+from attnsci.analysis.inference import adjust, wilcoxon_test, wilson
 from attnsci.analysis.statistics import Estimate, bootstrap, bootstrap_clusters
 from attnsci.analysis.tuning import ACTIVITY_THRESHOLD, activity, describe_curves
 from attnsci.checks import check_dims, check_finite, check_positive
@@ -358,12 +358,15 @@ def unit_gain(
 def _interval(
     values: np.ndarray, clusters: np.ndarray, statistic: str, seed: int, n_resamples: int
 ) -> Estimate:
-    """Cluster bootstrap; a plain one where every unit is its own cluster, which is the same."""
-    if len(np.unique(clusters)) == len(values):
-        return bootstrap(values, statistic=statistic, seed=seed, n_resamples=n_resamples)
-    return bootstrap_clusters(
-        values, clusters, statistic=statistic, seed=seed, n_resamples=n_resamples
-    )
+    """Return a cluster bootstrap, or what it amounts to where every unit is its own cluster."""
+    if len(np.unique(clusters)) < len(values):
+        pooled = "median" if statistic == "median" else "mean"
+        return bootstrap_clusters(
+            values, clusters, statistic=pooled, seed=seed, n_resamples=n_resamples
+        )
+    if statistic == "fraction":  # resampling 17 of 17 would claim certainty
+        return wilson(int(values.sum()), len(values))
+    return bootstrap(values, statistic=statistic, seed=seed, n_resamples=n_resamples)
 
 
 def _rows(
@@ -388,12 +391,12 @@ def _rows(
     for name, condition in MEDIANS.items():
         add(f"median_{name}", gain[name].values, gain[condition].values, "median")
     for name, condition in FRACTIONS.items():
-        add(f"fraction_{name}", gain[name].values, gain[condition].values, "mean")
+        add(f"fraction_{name}", gain[name].values, gain[condition].values, "fraction")
     best = {"": gain["best_model"], "_reversed": gain["best_model_reversed"]}
     for suffix, index in best.items():
         for i, model in enumerate(scaling.MODELS):
             chosen, defined = (index == i).values, (index >= 0).values
-            add(f"fraction_{model}{suffix}", chosen, defined, "mean")
+            add(f"fraction_{model}{suffix}", chosen, defined, "fraction")
     if input_gain is not None:
         active = gain["active"].values
         add("median_ratio_over_input_gain", gain["ratio"].values / input_gain, active, "median")
@@ -436,8 +439,8 @@ def gain_summary(
     Returns
     -------
     pandas.DataFrame
-        Columns `layer`, `statistic`, `estimate`, `low`, `high` (95 % cluster bootstrap), `n`
-        units, `n_clusters`, `n_excluded` units; `p_value` and `p_adjusted` in the row of the
+        Columns `layer`, `statistic`, `estimate`, `low`, `high` (95 % cluster
+        bootstrap; Wilson for fractions of units that are each their own cluster), `n` units, `n_clusters`, `n_excluded` units; `p_value` and `p_adjusted` in the row of the
         median modulation index: Wilcoxon signed-rank over the medians of the clusters, corrected
         over the layers (Benjamini-Hochberg). Counts and single clusters have no interval, layers
         without a usable unit no estimate: missing values (pandas NA), with n = 0.

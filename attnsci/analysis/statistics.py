@@ -376,11 +376,9 @@ def bootstrap_hierarchical(
     )
 
 
-def _weighted(values: np.ndarray, weights: np.ndarray, statistic: str) -> np.ndarray:
-    """Return the mean or median of ascending `values` (N,), repeated `weights` (B, N) times."""
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the median of ascending `values` (N,), repeated `weights` (B, N) times."""
     total = weights.sum(1)
-    if statistic == "mean":
-        return weights @ values / total
     reached = np.cumsum(weights, axis=1)
     lower = (reached > ((total - 1) // 2)[:, None]).argmax(1)
     upper = (reached > (total // 2)[:, None]).argmax(1)
@@ -437,13 +435,17 @@ def bootstrap_clusters(
             f"The cluster bootstrap needs at least two clusters; all {len(sample)} values belong "
             f"to {names[0]!r}."
         )
+    check_positive("n_resamples", n_resamples, integer=True)
     order = np.argsort(sample, kind="stable")
-    ascending, codes = sample[order], codes[order]
+    sizes, sums = np.bincount(codes), np.bincount(codes, weights=sample)
     rng = numpy_generator(seed)
     draws = []
-    for block in _blocks(check_positive("n_resamples", n_resamples, integer=True), len(sample)):
+    for block in _blocks(n_resamples, len(sample)):
         times = _counts(rng, block, len(names))
-        draws.append(_weighted(ascending, times[:, codes], statistic))
+        if statistic == "mean":
+            draws.append(times @ sums / (times @ sizes))
+        else:
+            draws.append(_weighted_median(sample[order], times[:, codes[order]]))
     return _estimate(
         float(STATISTICS[statistic](sample)),
         np.concatenate(draws),
