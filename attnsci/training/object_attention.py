@@ -14,6 +14,7 @@ from attnsci.data.digits import Digits, load_mnist
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.seeds import numpy_generator, torch_seed
+from attnsci.training.configs import PRESETS as PRESETS
 from attnsci.training.configs import ObjectAttentionTraining
 from attnsci.training.trainer import Metrics, check_shares
 

@@ -5,9 +5,11 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import tyro
 
 from attnsci.checks import check_positive
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from attnsci.data.digit_scenes import DigitScenes
+    from attnsci.data.stimuli import ObjectScenes
     from attnsci.models.zoo import Pretrained
 
 Preset = Literal["mnist-2", "mnist-3"]
@@ -98,8 +101,7 @@ class ShowScenes:
     """Which network is shown which scenes."""
 
     model: str
-    """Shipped weights by name (mnist-2-seed0), a .safetensors file of `attnsci train`, or a .pt
-    checkpoint of the published code."""
+    """Shipped weights (mnist-2-seed0), a .safetensors file, or a published .pt checkpoint."""
     source: Source = "bundled"
     """Digits to show: those that came with the installation, or "full" MNIST."""
     split: Literal["test", "train"] = "test"
@@ -143,6 +145,12 @@ class ShowScenes:
         pretrained.model.to(device)
         return pretrained, DigitScenes(digits, layout, seed=self.seed, device=device)
 
+    def batches(self, scenes: "DigitScenes") -> Iterator["ObjectScenes"]:
+        """Yield the scenes to show, spread evenly: bundled digits are sorted by class."""
+        chosen = np.arange(self.n) * len(scenes) // self.n
+        for start in range(0, self.n, BATCH):
+            yield scenes[chosen[start : start + BATCH]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate(ShowScenes):
@@ -179,7 +187,7 @@ class Evaluate(ShowScenes):
             print(f"attnsci: warning: {_exposure_warning(self, digits)}", file=sys.stderr)
         shown = show_scenes(
             pretrained.model,
-            scenes.batches(BATCH, self.n),
+            self.batches(scenes),
             progress="scenes",
             **self.interventions,
         )
@@ -231,7 +239,7 @@ class Record(ShowScenes):
         }
         recording = record(
             pretrained.model,
-            scenes.batches(BATCH, self.n),
+            self.batches(scenes),
             [Site(layer, coords=along_time) for layer in self.layers],
             store=self.out,
             batch_size=BATCH,

@@ -1,0 +1,308 @@
+"""The ``attnsci`` command: parse, call the library, turn errors into one line."""
+
+import argparse
+import dataclasses
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from attnsci.errors import AttnsciError
+from attnsci.papers.object_attention import commands as object_attention
+from attnsci.training.configs import PRESETS, Device, Source
+
+Family = Literal["object-attention"]
+Paper = Literal["object-attention"]
+Scale = Literal["quick", "default", "paper"]
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduce:
+    """Draw the figures of a paper, with their numbers; of all papers if none is named."""
+
+    paper: tyro.conf.Positional[Paper | None] = None
+    """The paper; all of them, at quick scale, without it."""
+    scale: Scale | None = None
+    """How much: quick (without a paper), default (with one), or paper (published sizes)."""
+    out: Path = Path("results")
+    """Receives OUT/PAPER/SCALE with figures, tables, recordings and results.md."""
+    source: Source | None = None
+    """Digits to show: bundled with the installation, or full MNIST, as at paper scale."""
+    weights: tuple[str, ...] = ()
+    """Networks to use in place of the shipped ones: names or files."""
+    train: bool = False
+    """Train the networks first."""
+    seed: int = 0
+    """Decides stimuli and resampling."""
+    device: Device = "auto"
+    """Where to compute; auto takes an accelerator if there is one."""
+
+    def run(self) -> None:
+        """Call `attnsci.papers.reproduce.reproduce` and list what it wrote."""
+        from attnsci.devices import pick_device
+        from attnsci.papers.reproduce import reproduce
+
+        written = reproduce(
+            papers=None if self.paper is None else [self.paper],
+            scale=self.scale,
+            out=self.out,
+            seed=self.seed,
+            device=pick_device(self.device).type,
+            source=self.source,
+            weights=self.weights,
+            train=self.train,
+        )
+        print("\n".join(map(str, written)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ListDatasets:
+    """List all data sets, with size, licence and where they stand."""
+
+    def run(self) -> None:
+        """Print the table."""
+        from attnsci.data import list_datasets
+
+        print(list_datasets().drop(columns="citation").to_string(index=False))
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """Say what is known of one data set."""
+
+    name: tyro.conf.Positional[str]
+    """The data set."""
+
+    def run(self) -> None:
+        """Print the facts."""
+        from attnsci.data import dataset_info
+
+        print(dataset_info(self.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class GetDataset:
+    """Download a data set into the cache."""
+
+    name: tyro.conf.Positional[str]
+    """The data set."""
+    force: bool = False
+    """Download again what is there."""
+
+    def run(self) -> None:
+        """Download it and say where it is."""
+        from attnsci.data import get
+
+        print(get(self.name, force=self.force))
+
+
+@dataclasses.dataclass(frozen=True)
+class WhereDataset:
+    """Print the folder in which a data set stands."""
+
+    name: tyro.conf.Positional[str]
+    """The data set."""
+
+    def run(self) -> None:
+        """Print the path."""
+        from attnsci.data import where
+
+        print(where(self.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckDatasets:
+    """Verify every file on this machine against its checksum; exit 1 if one differs."""
+
+    def run(self) -> int:
+        """Print the table; return the exit code."""
+        from attnsci.data import check
+
+        table = check()
+        print(table[["name", "file", "status", "path", "detail"]].to_string(index=False))
+        return int((table["status"] == "differs").any())
+
+
+@dataclasses.dataclass(frozen=True)
+class ClearDataset:
+    """Delete a data set from the cache, and only from there."""
+
+    name: tyro.conf.Positional[str]
+    """The data set."""
+
+    def run(self) -> None:
+        """Delete it and say what was done."""
+        from attnsci.data import clear
+
+        print(clear(self.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """Print versions, data folders and devices, for bug reports."""
+
+    def run(self) -> None:
+        """Print one fact a line."""
+        import platform
+
+        import torch
+
+        from attnsci.data.places import data_folders, data_home
+        from attnsci.devices import available_devices
+        from attnsci.provenance import git_commit, versions
+
+        facts = {
+            **versions(),
+            "commit": git_commit() or "none",
+            "system": platform.platform(),
+            "devices": ", ".join(available_devices()),
+            "threads": str(torch.get_num_threads()),
+            "ATTNSCI_DATA": os.pathsep.join(map(str, data_folders())) or "not set",
+            "cache": str(data_home()),
+        }
+        width = max(map(len, facts))
+        print("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+
+
+_named = tyro.conf.subcommand
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainCommand:
+    """Train a network, or a sweep of them. The same command again resumes."""
+
+    family: tyro.conf.Positional[Family]
+    """What to train."""
+    settings: Annotated[object_attention.Train, tyro.conf.arg(name="")]
+
+    def run(self) -> None:
+        """Run the family's command."""
+        self.settings.run()
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateCommand:
+    """Measure accuracy, order, gates and inhibition of a network, with n and intervals."""
+
+    family: tyro.conf.Positional[Family]
+    """What to evaluate."""
+    settings: Annotated[object_attention.Evaluate, tyro.conf.arg(name="")]
+
+    def run(self) -> None:
+        """Run the family's command."""
+        self.settings.run()
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordCommand:
+    """Record what the layers of a network do; without --layers, list them."""
+
+    family: tyro.conf.Positional[Family]
+    """What to record."""
+    settings: Annotated[object_attention.Record, tyro.conf.arg(name="")]
+
+    def run(self) -> None:
+        """Run the family's command."""
+        self.settings.run()
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetsCommand:
+    """Find, download, verify and delete data sets."""
+
+    action: (
+        Annotated[ListDatasets, _named("list")]
+        | Annotated[DatasetInfo, _named("info")]
+        | Annotated[GetDataset, _named("get")]
+        | Annotated[WhereDataset, _named("where")]
+        | Annotated[CheckDatasets, _named("check")]
+        | Annotated[ClearDataset, _named("clear")]
+    )
+
+    def run(self) -> int | None:
+        """Do it; return the exit code, if there is something to say by it."""
+        return self.action.run()
+
+
+def parse(argv: Sequence[str]) -> Any:
+    """Return the command that the arguments ask for: an object with ``command`` and ``debug``.
+
+    Raises
+    ------
+    SystemExit
+        After ``--help`` (0), or if the arguments cannot be understood (2).
+    InvalidInput
+        If a setting is out of range.
+    """
+    chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chosen.add_argument("--preset")
+    preset = chosen.parse_known_args(argv)[0].preset
+    if preset not in PRESETS:  # tyro says so, with the choices
+        preset = next(iter(PRESETS))
+    # The preset's values become the defaults, so that --help shows them and flags replace them.
+    recipe = object_attention.Train(training=PRESETS[preset], preset=preset)
+    train = TrainCommand(family=tyro.MISSING, settings=recipe)
+
+    @dataclasses.dataclass(frozen=True)
+    class Attnsci:
+        """Trained models of visual attention: record, analyse and compare with brains and eyes."""
+
+        command: (
+            Annotated[Reproduce, _named("reproduce")]
+            | Annotated[TrainCommand, _named("train", default=train)]
+            | Annotated[EvaluateCommand, _named("evaluate")]
+            | Annotated[RecordCommand, _named("record")]
+            | Annotated[DatasetsCommand, _named("datasets")]
+            | Annotated[Info, _named("info")]
+        )
+        debug: bool = False
+        """Show the traceback of an error."""
+
+    return tyro.cli(
+        Attnsci,
+        prog="attnsci",
+        args=argv,
+        config=(
+            tyro.conf.OmitSubcommandPrefixes,
+            tyro.conf.OmitArgPrefixes,
+            tyro.conf.CascadeSubcommandArgs,
+        ),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 if all went well; 1 after an error, which is one message on stderr; 2 if the arguments
+        cannot be understood; 130 after Ctrl-C.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return parse(arguments).command.run() or 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt as stop:
+        print(f"attnsci: {stop or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except AttnsciError as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        print(f"attnsci: error: {error}", file=sys.stderr)
+        return 1

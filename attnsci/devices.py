@@ -1,0 +1,44 @@
+"""Where to compute: a device by name, refused at once if the machine has none."""
+
+from typing import TYPE_CHECKING
+
+from attnsci.checks import check_option
+from attnsci.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def available_devices() -> list[str]:
+    """Return the kinds of device that this machine has, the fastest first."""
+    import torch
+
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [*(name for name, there in found.items() if there), "cpu"]
+
+
+def pick_device(name: str = "auto") -> "torch.device":
+    """Return the device called `name`; ``"auto"`` is the fastest that the machine has.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such kind of device, or not on this machine.
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    import torch
+
+    check_option("device", name, DEVICES)
+    available = available_devices()
+    if name not in ("auto", *available):
+        raise InvalidInput(
+            f"device {name!r} is not there: torch {torch.__version__} finds "
+            f"{', '.join(available)} on this machine. Choose one of these, or auto."
+        )
+    return torch.device(available[0] if name == "auto" else name)
