@@ -288,5 +288,5 @@ def convergence(gate_steps: xr.DataArray) -> xr.DataArray:
     change = gate_steps.diff("step")
     kept = [dim for dim in ("stimulus", "phase", "step") if dim in change.dims]
     cells = [dim for dim in change.dims if dim not in kept]
-    moved: xr.DataArray = np.sqrt((change**2).mean(cells))
+    moved = (change**2).mean(cells) ** 0.5
     return moved.rename("rms_change").assign_attrs(long_name="root mean square change of the gate")

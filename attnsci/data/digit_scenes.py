@@ -123,7 +123,7 @@ class DigitScenes:
         if not config.equal_labels:
             members = self._redraw_equal(members)
         self.members = np.take_along_axis(members, order, 1)
-        self._noise = generator.bit_generator
+        self._noise: Any = generator.bit_generator
 
     def _redraw_equal(self, members: np.ndarray) -> np.ndarray:
         """Replace partners until no scene holds a label twice."""

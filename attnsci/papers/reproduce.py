@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from attnsci.checks import check_known, check_option
+from attnsci.training.configs import Device
 
 PAPERS = {"object-attention": "attnsci.papers.object_attention.paper"}
 """Paper to the module whose ``reproduce(request)`` draws it."""
@@ -25,7 +26,7 @@ class Request:
     """Folder that receives this paper's files."""
     seed: int = 0
     """Of scenes and resampling."""
-    device: str = "cpu"
+    device: Device = "auto"
     """Where models run."""
     source: Literal["bundled", "full"] | None = None
     """Digits; by default bundled ones, at paper scale full MNIST."""
@@ -48,7 +49,7 @@ def reproduce(
     scale: ScaleName | None = None,
     out: str | Path = "results",
     seed: int = 0,
-    device: str = "cpu",
+    device: Device = "auto",
     source: Literal["bundled", "full"] | None = None,
     weights: Sequence[str] = (),
     train: bool = False,
@@ -65,7 +66,7 @@ def reproduce(
         Receives a folder for each paper and scale.
     seed : int
         Of scenes and resampling.
-    device : str
+    device : {"auto", "cpu", "cuda", "mps"}
         Where models run.
     source : {"bundled", "full"}, optional
         Digits; bundled by default, full MNIST at paper scale.
@@ -94,7 +95,7 @@ def reproduce(
         request = Request(
             scale, Path(out) / name / scale, seed, device, source, tuple(weights), train
         )
-        paper: Paper = importlib.import_module(PAPERS[name])  # type: ignore[assignment]
+        paper: Paper = importlib.import_module(PAPERS[name])
         written = paper.reproduce(request)
         tables += [path for path in written if path.name == "results.md"]
     return tables

@@ -91,7 +91,7 @@ def plot_histograms(values: xr.DataArray, dim: str, *, label: str, ax: Axes | No
     Axes
     """
     ax = axes_or_new(ax)
-    bins = np.linspace(float(values.min()), float(values.max()), 41)
+    bins = np.linspace(float(values.min()), float(values.max()), 41).tolist()
     for name in values[dim].values:
         sample = values.sel({dim: name}).values.ravel()
         ax.hist(

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ PALETTE = (ATTENDED, UNATTENDED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6
 COLUMN_MM, PAGE_MM = 85, 178
 GATE_CMAP = "RdBu"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.prop_cycle": plt.cycler(color=PALETTE),
     "axes.spines.right": False,
     "axes.spines.top": False,

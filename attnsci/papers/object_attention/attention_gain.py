@@ -135,10 +135,11 @@ def _invariance(layers: dict[str, xr.Dataset]) -> pd.DataFrame:
         if not layer.endswith("as published"):
             continue
         units = gain.where(gain["shift_defined"], drop=True)
-        changes = {
+        selectivity = units["selectivity_attended"] / units["selectivity_unattended"]
+        changes: dict[tuple[str, float], xr.DataArray] = {
             ("preference shift (°)", SHIFT_BOUND_DEG): units["preference_shift_deg"],
-            ("log ratio of selectivity, attended / unattended", SELECTIVITY_BOUND): np.log(
-                units["selectivity_attended"] / units["selectivity_unattended"]
+            ("log ratio of selectivity, attended / unattended", SELECTIVITY_BOUND): xr.apply_ufunc(
+                np.log, selectivity
             ),
         }
         for (quantity, bound), change in changes.items():

@@ -213,6 +213,7 @@ def cue_swapped_tuning(model: ObjectAttention, bars: BarScenes) -> xr.Dataset:
                 )
             chosen, _ = nearest_object(trajectory.masked_input[:, 0], targets)
             entry[1][attention] += int((chosen == 1 - slot).sum())
+            assert trajectory.activations is not None
             totals.append([a[:, 0].double().sum(0) for a in trajectory.activations])
         levels = [torch.stack(pair) for pair in zip(*totals, strict=True)]
         entry[0] += len(batch)
@@ -345,7 +346,7 @@ def accuracy_by_weight(
             interval = bootstrap_hierarchical(values.values.ravel(), labels, seed=seed)
             rows.append(
                 {
-                    "reconstruction_weight": float(weight),  # type: ignore[arg-type]
+                    "reconstruction_weight": float(weight),
                     "measure": measure,
                     "estimate": float(values.mean()),
                     "low": interval.low,

@@ -49,8 +49,8 @@ def tuning_units(bars: xr.Dataset, level: int, n: int = N_UNITS) -> xr.DataArray
 def draw_tuning(bars: xr.Dataset) -> Figure:
     """Draw twelve units of each level: the paper's tuning figures."""
     drawn = figure(PAGE_MM, 120)
-    levels = drawn.subfigures(2, 1)
-    for level, panel in enumerate(levels, start=1):
+    panels = drawn.subfigures(2, 1, squeeze=False)[:, 0]
+    for level, panel in enumerate(panels, start=1):
         y, x = UNITS[level]
         panel.suptitle(f"level {level}, units at row {y}, column {x}", fontsize=7)
         axes = panel.subplots(2, N_UNITS // 2, sharex=True)

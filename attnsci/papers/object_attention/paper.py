@@ -17,6 +17,7 @@ from attnsci.analysis.selection import order_bias, summarise
 from attnsci.data.bars import WIDTHS, BarScenes
 from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.digits import Digits, load_mnist
+from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
 from attnsci.models.zoo import Pretrained, load_model, pretrained_names
 from attnsci.papers.object_attention import attention_gain, figures
@@ -76,6 +77,7 @@ class _Bench:
     scale: Scale
     networks: tuple[Pretrained, ...]
     digits: Digits
+    device: torch.device
 
     @property
     def main(self) -> Pretrained:
@@ -85,7 +87,7 @@ class _Bench:
     def scenes(self, n_objects: int = 2) -> DigitScenes:
         """Return the test scenes."""
         return DigitScenes(
-            self.digits, seed=self.request.seed, n_objects=n_objects, device=self.request.device
+            self.digits, seed=self.request.seed, n_objects=n_objects, device=self.device
         )
 
     def facts(self, network: Pretrained, **more: Any) -> dict[str, Any]:
@@ -148,12 +150,13 @@ def _bench(request: Request) -> _Bench:
     source = request.source or ("full" if request.scale == "paper" else "bundled")
     names = _train(request) if request.train else list(request.weights)
     names = names or [name for name in pretrained_names() if name.startswith("mnist-")]
+    device = pick_device(request.device)
     networks = tuple(load_model(name) for name in names)
     for network in networks:
-        network.model.to(request.device)
+        network.model.to(device)
     if not any(network.model.config.n_phases == 2 for network in networks):
         raise InvalidInput("The paper's figures need at least one network for pairs of digits.")
-    return _Bench(request, SCALES[request.scale], networks, load_mnist("test", source))
+    return _Bench(request, SCALES[request.scale], networks, load_mnist("test", source), device)
 
 
 def _save_tables(tables: dict[str, pd.DataFrame], names: tuple[str, ...], out: Path) -> list[Path]:
@@ -162,8 +165,9 @@ def _save_tables(tables: dict[str, pd.DataFrame], names: tuple[str, ...], out: P
 
 def _train(request: Request) -> list[str]:
     """Train three networks for pairs and one for triples; return their weights' paths."""
-    from attnsci.training.object_attention import PRESETS, DigitObjective
-    from attnsci.training.trainer import Trainer, TrainerConfig
+    from attnsci.training.configs import PRESETS, TrainerConfig
+    from attnsci.training.object_attention import DigitObjective
+    from attnsci.training.trainer import Trainer
 
     paths = []
     for preset, seed in [("mnist-2", 0), ("mnist-2", 1), ("mnist-2", 2), ("mnist-3", 0)]:
@@ -186,10 +190,11 @@ def _selection(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
             scenes.batches(BATCH, bench.scale.scenes),
             progress=name_of(network),
         )
-        label = {"network": name_of(network), "n_objects": n_objects}
+        name = name_of(network)
+        label = {"network": name, "n_objects": n_objects}
         summaries.append(summarise(shown, seed=bench.request.seed).assign(**label))
         orders.append(order_bias(shown).assign(**label))
-        stem = f"scenes-{label['network'].replace(', ', '-').replace(' ', '')}"
+        stem = f"scenes-{name.replace(', ', '-').replace(' ', '')}"
         written.append(bench.save(shown, stem, network, stimuli=scenes.provenance()))
         if network is bench.main:
             tables["effect"] = attention_gain.gate_effect(shown, seed=bench.request.seed)
@@ -240,13 +245,13 @@ def _tuning(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
     for side, mirrored in (("left", False), ("right", True)):
         bars = BarScenes(
             distractor,
-            device=bench.request.device,
+            device=bench.device,
             widths=bench.scale.bar_widths,
             mirrored=mirrored,
         )
         shown[side] = show_bars(model, bars.batches(66), progress=f"bars {side}")
     balanced = order_balanced_tuning(shown["left"], shown["right"])
-    few = BarScenes(distractor, device=bench.request.device, widths=WIDTHS[2:3])
+    few = BarScenes(distractor, device=bench.device, widths=WIDTHS[2:3])
     swapped = cue_swapped_tuning(model, few)
     tables |= attention_gain.tables(
         shown["left"], balanced, swapped, model.config.strength, seed=bench.request.seed
@@ -299,7 +304,7 @@ def _sweep(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
     loaded = [load_model(name) for name in names]
     networks = [each for each in loaded if each.record["seed"] < bench.scale.sweep_networks]
     for network in networks:
-        network.model.to(bench.request.device)
+        network.model.to(bench.device)
     scores, table = accuracy_by_weight(
         networks, bench.digits, bench.scale.sweep_scenes, seed=bench.request.seed
     )
