@@ -11,22 +11,25 @@ A gate of +1 closes a cell as far as the strength s allows (× 1 − s), −1 op
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from attnsci.checks import check_finite, check_not_empty, check_positive, check_shape
 from attnsci.errors import InvalidInput
+from attnsci.models.interventions import (
+    INHIBITION_THRESHOLD,
+    LevelTensors,
+    Protocol,
+    level_tensors,
+    resolve,
+)
 from attnsci.models.trajectory import Phase, Trajectory, stack_levels
 from attnsci.models.upsampled_conv import UpsampledTransposedConv, Upsampling
 
-LevelTensors = Sequence[Tensor | None] | None
-
 KERNEL = 4
 POOL = 2
-INHIBITION_THRESHOLD = 0.5
-"""Cells whose gate lies below it were attended and are inhibited in the next phase."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +80,6 @@ class ObjectAttentionConfig:
                 f"An image of {self.height}×{self.width} is too small for {self.n_levels} levels."
             )
         return sizes
-
-
-@dataclasses.dataclass(frozen=True)
-class _Protocol:
-    """The settings of one run, resolved for every level."""
-
-    n_steps: int
-    threshold: float
-    strength: tuple[float, ...]
-    inhibition: tuple[bool, ...]
-    open_levels: tuple[bool, ...]
-    lesions: tuple[list[int], ...]
-    frozen: tuple[Tensor | None, ...]
-    every_call: bool = False
 
 
 class Level(nn.Module):
@@ -154,6 +143,7 @@ class ObjectAttention(nn.Module):
         self.config = config = config or ObjectAttentionConfig()
         self.sizes = sizes = config.sizes()
         gates = [1 if config.pixel_gate == "shared" else config.channels[0], *config.channels[1:-1]]
+        self.gate_channels = gates
         self.levels = nn.ModuleList(
             Level(inputs, outputs, gate, config.upsampling)
             for inputs, outputs, gate in zip(
@@ -165,7 +155,7 @@ class ObjectAttention(nn.Module):
         self.readout = nn.Linear(flat, config.n_classes)
         self.feedback = nn.Linear(config.n_classes, flat)
         # Convolutions and pooling of narrow maps run several times faster this way.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor, **interventions: Any) -> Tensor:
         """Return the logits of each phase; the entry point for recorders.
@@ -253,18 +243,33 @@ class ObjectAttention(nn.Module):
             or channel does not exist.
         """
         self._check_images(images)
-        protocol = self._protocol(
-            n_steps, threshold, strength, inhibition, gates_off, lesions, frozen_gates, every_call
+        n_phases = self.config.n_phases if n_phases is None else n_phases
+        check_positive("n_phases", n_phases, integer=True)
+        shapes = self._gate_shapes(len(images))
+        protocol = resolve(
+            self.config,
+            shapes,
+            n_steps=n_steps,
+            threshold=threshold,
+            strength=strength,
+            inhibition=inhibition,
+            gates_off=gates_off,
+            lesions=lesions,
+            frozen_gates=frozen_gates,
+            every_call=every_call,
         )
         rest = self._rest(images)
-        start = self._cue("initial_gates", initial_gates, rest)
-        ior = self._cue("initial_ior", initial_ior, tuple(gate > 0 for gate in rest))
+        start = _or_rest(level_tensors("initial_gates", initial_gates, shapes), rest)
+        ior = _or_rest(
+            level_tensors("initial_ior", initial_ior, shapes, masks=True),
+            tuple(gate > 0 for gate in rest),
+        )
         phases: list[Phase] = []
         known = None
-        for _ in range(n_phases or self.config.n_phases):
+        for _ in range(n_phases):
             phase, first = self._phase(images, start, ior, protocol, known)
             phases.append(phase)
-            if initial_gates is None or start is rest:
+            if start is rest:
                 known = None if every_call else first
             start, ior = rest, phase.ior
         return Trajectory(
@@ -297,68 +302,29 @@ class ObjectAttention(nn.Module):
         """
         rest = self._rest(images)
         ior = ior or tuple(gate > 0 for gate in rest)
-        return self._phase(images, rest, ior, self._protocol(), None)[0]
+        return self._phase(images, rest, ior, resolve(self.config), None)[0]
 
     def _check_images(self, images: Tensor) -> None:
         config = self.config
         check_shape("images", images, ("N", config.channels[0], config.height, config.width))
         check_not_empty("images", images)
+        if images.dtype != self.readout.weight.dtype:
+            raise InvalidInput(
+                f"images must be {self.readout.weight.dtype}, as the weights are; got "
+                f"{images.dtype}. Pixels stored as bytes need / 255."
+            )
         if not torch.isfinite(images).all():
-            check_finite("images", images.cpu())
+            check_finite("images", images.detach().cpu())
 
-    def _protocol(
-        self,
-        n_steps: int = 5,
-        threshold: float = INHIBITION_THRESHOLD,
-        strength: float | Sequence[float] | None = None,
-        inhibition: bool | Sequence[bool] = True,
-        gates_off: Sequence[int] = (),
-        lesions: Sequence[tuple[int, int]] = (),
-        frozen_gates: LevelTensors = None,
-        every_call: bool = False,
-    ) -> _Protocol:
-        check_positive("n_steps", n_steps, integer=True)
-        n_levels = self.config.n_levels
-        silent: tuple[list[int], ...] = tuple([] for _ in range(n_levels))
-        for level, channel in lesions:
-            self._check_level("lesions", level)
-            if not 0 <= channel < self.config.channels[level]:
-                raise InvalidInput(f"Level {level} has no channel {channel} to lesion.")
-            silent[level - 1].append(channel)
-        for level in gates_off:
-            self._check_level("gates_off", level)
-        return _Protocol(
-            n_steps=n_steps,
-            threshold=threshold,
-            strength=_for_levels(
-                "strength", self.config.strength if strength is None else strength, n_levels
-            ),
-            inhibition=_for_levels("inhibition", inhibition, n_levels),
-            open_levels=tuple(level in gates_off for level in range(1, n_levels + 1)),
-            lesions=silent,
-            frozen=tuple(frozen_gates) if frozen_gates else (None,) * n_levels,
-            every_call=every_call,
-        )
+    def _gate_shapes(self, n: int) -> list[tuple[int, int, int, int]]:
+        """Return the shape (N, C, H, W) of the gate of each level, for `n` images."""
+        return [
+            (n, channels, *size)
+            for channels, size in zip(self.gate_channels, self.sizes[:-1], strict=True)
+        ]
 
-    def _check_level(self, parameter: str, level: int) -> None:
-        if not 1 <= level <= self.config.n_levels:
-            raise InvalidInput(
-                f"{parameter} names level {level}; levels run from 1 to {self.config.n_levels}."
-            )
-
-    def _cue(
-        self, parameter: str, cue: LevelTensors, default: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
-        if cue is None:
-            return default
-        if len(cue) != self.config.n_levels:
-            raise InvalidInput(
-                f"{parameter} needs one entry for each of {self.config.n_levels} levels; "
-                f"got {len(cue)}."
-            )
-        return tuple(
-            usual if given is None else given for given, usual in zip(cue, default, strict=True)
-        )
+    def _levels(self) -> list[Level]:
+        return cast(list[Level], list(self.levels))
 
     def _rest(self, images: Tensor) -> tuple[Tensor, ...]:
         return (images.new_zeros(1, 1, 1, 1),) * self.config.n_levels
@@ -368,7 +334,7 @@ class ObjectAttention(nn.Module):
         images: Tensor,
         gates: tuple[Tensor, ...],
         ior: tuple[Tensor, ...],
-        protocol: _Protocol,
+        protocol: Protocol,
         known: tuple[Tensor, list[Tensor]] | None,
     ) -> tuple[Phase, tuple[Tensor, list[Tensor]] | None]:
         """Run one phase; `known` is the outcome of a forward from rest, if it has been seen."""
@@ -406,12 +372,12 @@ class ObjectAttention(nn.Module):
         return phase, first if protocol.n_steps > 1 else None
 
     def _ascend(
-        self, images: Tensor, gates: tuple[Tensor, ...], protocol: _Protocol
+        self, images: Tensor, gates: tuple[Tensor, ...], protocol: Protocol
     ) -> tuple[Tensor, list[Tensor], Tensor, list[Tensor]]:
         signal, masked_input = images, images
         pooled: list[Tensor] = []
         activations: list[Tensor] = []
-        for index, level in enumerate(self.levels):
+        for index, level in enumerate(self._levels()):
             scaled = signal * (1 - protocol.strength[index] * gates[index])
             gated = level.gated(_channels_last(scaled))
             if index == 0:
@@ -426,14 +392,14 @@ class ObjectAttention(nn.Module):
         top = torch.tanh(self.feedback(logits)).view(-1, *self.top_shape)
         asked: list[Tensor] = []
         for level, size, lateral in zip(
-            reversed(self.levels), reversed(self.sizes[:-1]), reversed(pooled), strict=True
+            reversed(self._levels()), reversed(self.sizes[:-1]), reversed(pooled), strict=True
         ):
             top = level.down(top, lateral, size)
             asked.insert(0, top)
         return asked
 
     def _force(
-        self, asked: list[Tensor], ior: tuple[Tensor, ...], protocol: _Protocol
+        self, asked: list[Tensor], ior: tuple[Tensor, ...], protocol: Protocol
     ) -> tuple[Tensor, ...]:
         """Close the inhibited cells and apply what the experimenter holds fixed."""
         forced = tuple(
@@ -441,9 +407,9 @@ class ObjectAttention(nn.Module):
             for gate, mask, inhibited in zip(asked, ior, protocol.inhibition, strict=True)
         )
         held = self._hold(forced, protocol)
-        return tuple(level.gate(gate) for level, gate in zip(self.levels, held, strict=True))
+        return tuple(level.gate(gate) for level, gate in zip(self._levels(), held, strict=True))
 
-    def _hold(self, gates: tuple[Tensor, ...], protocol: _Protocol) -> tuple[Tensor, ...]:
+    def _hold(self, gates: tuple[Tensor, ...], protocol: Protocol) -> tuple[Tensor, ...]:
         return tuple(
             torch.zeros_like(gate) if off else gate if frozen is None else frozen
             for gate, off, frozen in zip(gates, protocol.open_levels, protocol.frozen, strict=True)
@@ -452,8 +418,8 @@ class ObjectAttention(nn.Module):
     def _full(self, maps: tuple[Tensor, ...], images: Tensor) -> tuple[Tensor, ...]:
         """Return `maps` at full size where they are still the single cell of a gate at rest."""
         return tuple(
-            level_map.expand(len(images), level.deconv.out_channels, *size)
-            for level_map, level, size in zip(maps, self.levels, self.sizes[:-1], strict=True)
+            level_map.expand(shape)
+            for level_map, shape in zip(maps, self._gate_shapes(len(images)), strict=True)
         )
 
     @classmethod
@@ -488,8 +454,7 @@ def _channels_last(maps: Tensor) -> Tensor:
     return maps.contiguous(memory_format=torch.channels_last)
 
 
-def _for_levels(parameter: str, value: Any, n_levels: int) -> tuple[Any, ...]:
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * n_levels
-    if len(values) != n_levels:
-        raise InvalidInput(f"{parameter} needs one value or {n_levels}; got {len(values)}.")
-    return values
+def _or_rest(cue: tuple[Tensor | None, ...] | None, rest: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    if cue is None:
+        return rest
+    return tuple(usual if given is None else given for given, usual in zip(cue, rest, strict=True))

@@ -1,7 +1,6 @@
 """Converting published checkpoints of other people's code, key by key and shape by shape."""
 
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnsci.errors import CheckpointError
+from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
 
 MAX_OBJECTS = 9
@@ -40,7 +39,8 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise CheckpointError(f"There is no checkpoint at {path}.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:
+        # A damaged pickle stream can raise anything: AssertionError, IndexError, struct.error …
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} is damaged or is no file of tensors saved by torch: {reason}"
@@ -92,9 +92,14 @@ def _object_attention_config(
         outputs = [state[f"conv{level}.weight"].shape[0] for level in range(1, depth + 1)]
         channels = (first.shape[1], *outputs)
         n_classes, flat = state["linear_out.weight"].shape
-    except (KeyError, IndexError, ValueError) as error:
+    except KeyError as error:
         raise CheckpointError(
-            f"{path} has no {error}; keys found: {', '.join(list(state)[:12])}."
+            f"{path} has no {error}; keys found: {', '.join(list(state)[:12]) or 'none'}."
+        ) from error
+    except (IndexError, ValueError) as error:
+        shapes = {key: tuple(value.shape) for key, value in state.items()}
+        raise CheckpointError(
+            f"{path} has tensors with too few or too many axes for this network: {shapes}."
         ) from error
     shared: dict[str, Any] = {"channels": channels, "n_classes": n_classes}
     if first.shape[1] == 1:
@@ -118,7 +123,10 @@ def _object_attention_config(
             )
         ]
     for config in candidates:
-        height, width = config.sizes()[-1]
+        try:
+            height, width = config.sizes()[-1]
+        except InvalidInput:
+            continue
         if channels[-1] * height * width == flat:
             return config
     raise CheckpointError(

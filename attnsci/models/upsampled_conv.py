@@ -5,6 +5,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attnsci.errors import InvalidInput
+
 Upsampling = Literal["nearest", "bicubic"]
 
 
@@ -51,6 +53,11 @@ class UpsampledTransposedConv(nn.ConvTranspose2d):
         Returns
         -------
         Tensor, shape (N, C', height + K - 1, width + K - 1)
+
+        Raises
+        ------
+        InvalidInput
+            If nearest upsampling is asked for a size that pooling by 2 does not give `coarse` of.
         """
         if self.upsampling == "bicubic":
             fine = functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
@@ -59,6 +66,10 @@ class UpsampledTransposedConv(nn.ConvTranspose2d):
 
     def _nearest(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
         lost_row, lost_column = size[0] - 2 * coarse.shape[2], size[1] - 2 * coarse.shape[3]
+        if not {lost_row, lost_column} <= {0, 1}:
+            raise InvalidInput(
+                f"A map of {tuple(coarse.shape[2:])} was not pooled by 2 from one of {size}."
+            )
         taps = self.kernel_size[0]
         tall, wide = _doubled(self.weight, dim=2), _doubled(self.weight, dim=3)
         out = functional.conv_transpose2d(coarse, _doubled(tall, dim=3), stride=2)

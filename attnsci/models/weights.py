@@ -77,6 +77,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
+        record = json.loads(metadata.get(RECORD, "{}"))
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}.") from error
-    return state, json.loads(metadata.get(RECORD, "{}"))
+    return state, record
