@@ -15,9 +15,11 @@ import xarray as xr
 from attnsci.analysis import scaling
 from attnsci.analysis.circular import difference
 from attnsci.analysis.inference import adjust, wilcoxon_test, wilson
-from attnsci.analysis.statistics import Estimate, bootstrap, bootstrap_clusters
+from attnsci.analysis.resampling import bootstrap_clusters
+from attnsci.analysis.statistics import Estimate, bootstrap
 from attnsci.analysis.tuning import ACTIVITY_THRESHOLD, activity, describe_curves
-from attnsci.checks import check_dims, check_finite, check_positive
+from attnsci.analysis.units import pair_curves
+from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -163,96 +165,6 @@ def gate_gain(strength: float, gate_attended: float, gate_unattended: float) -> 
         if not -1 <= gate <= 1:
             raise InvalidInput(f"{name} must lie in [-1, 1]; got {gate!r}.")
     return (1 - check_strength(strength) * gate_attended) / (1 - strength * gate_unattended)
-
-
-def stack_units(curves: xr.DataArray, dim: str = "orientation_deg") -> xr.DataArray:
-    """Lay all unit dimensions along one, `unit`, with their positions as plain coordinates.
-
-    Parameters
-    ----------
-    curves : xarray.DataArray
-        Dimension `dim` and any unit dimensions (channel, y, x).
-    dim : str
-
-    Returns
-    -------
-    xarray.DataArray
-        Dimensions (`unit`, `dim`). A dimension `unit` of a linear layer becomes the coordinate
-        `channel`: each unit has its own weights. What was stacked before is returned as it is.
-
-    Raises
-    ------
-    InvalidInput
-        If `dim` is missing or there are no units.
-
-    Examples
-    --------
-    >>> curves = xr.DataArray(np.zeros((20, 3, 4)), dims=("orientation_deg", "channel", "x"))
-    >>> stacked = stack_units(curves)
-    >>> stacked.dims, stacked["channel"].values[[0, -1]]
-    (('unit', 'orientation_deg'), array([0, 2]))
-    """
-    check_dims("curves", curves, [dim])
-    if set(curves.dims) == {"unit", dim} and "channel" in curves.coords:
-        return curves.transpose("unit", dim)
-    if "unit" in curves.dims:
-        curves = curves.rename(unit="channel")
-    dims = [str(name) for name in curves.dims if name != dim]
-    if not dims:
-        curves, dims = curves.expand_dims("channel"), ["channel"]
-    if curves.size == 0:
-        raise InvalidInput(f"curves is empty: its sizes are {dict(curves.sizes)}.")
-    absent = {name: np.arange(curves.sizes[name]) for name in dims if name not in curves.coords}
-    stacked = curves.assign_coords(absent).stack(unit=dims, create_index=False)
-    return stacked.transpose("unit", dim)
-
-
-def pair_curves(
-    attended: xr.DataArray, unattended: xr.DataArray, dim: str = "orientation_deg"
-) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return both sets of curves as (unit, dim), loaded, checked, in float64.
-
-    Parameters
-    ----------
-    attended, unattended : xarray.DataArray
-        Curves of the same units at the same angles.
-    dim : str
-
-    Returns
-    -------
-    tuple of xarray.DataArray
-        Dimensions (`unit`, `dim`).
-
-    Raises
-    ------
-    InvalidInput
-        If units or angles differ, or a value is NaN.
-
-    Examples
-    --------
-    >>> curves = xr.DataArray(np.ones((2, 4)), dims=("channel", "orientation_deg"))
-    >>> pair_curves(curves, curves)[0].sizes["unit"]
-    2
-    """
-    try:
-        attended, unattended = xr.align(attended, unattended, join="exact")
-    except xr.AlignmentError as error:
-        raise InvalidInput(
-            f"attended and unattended must be of the same units and angles: {error}"
-        ) from error
-    if attended.sizes != unattended.sizes:
-        raise InvalidInput(
-            "attended and unattended must have the same dimensions; got "
-            f"{dict(attended.sizes)} and {dict(unattended.sizes)}."
-        )
-    pair = []
-    for name, curves in (
-        ("attended", attended),
-        ("unattended", unattended.transpose(*attended.dims)),
-    ):
-        check_finite(name, curves)
-        pair.append(stack_units(curves.astype(np.float64), dim).load())
-    return pair[0], pair[1]
 
 
 def unit_gain(
@@ -440,8 +352,9 @@ def gain_summary(
     -------
     pandas.DataFrame
         Columns `layer`, `statistic`, `estimate`, `low`, `high` (95 % cluster
-        bootstrap; Wilson for fractions of units that are each their own cluster), `n` units, `n_clusters`, `n_excluded` units; `p_value` and `p_adjusted` in the row of the
-        median modulation index: Wilcoxon signed-rank over the medians of the clusters, corrected
+        bootstrap; Wilson for fractions of units that are each their own cluster), `n` units,
+        `n_clusters`, `n_excluded` units; `p_value` and `p_adjusted` in the row of the median
+        modulation index: Wilcoxon signed-rank over the medians of the clusters, corrected
         over the layers (Benjamini-Hochberg). Counts and single clusters have no interval, layers
         without a usable unit no estimate: missing values (pandas NA), with n = 0.
 

@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 from attnsci.analysis.circular import difference
-from attnsci.analysis.gain import pair_curves, stack_units
-from attnsci.analysis.inference import tost_paired
+from attnsci.analysis.effects import tost_paired
 from attnsci.analysis.statistics import BLOCK, bootstrap
 from attnsci.analysis.tuning import pearson
+from attnsci.analysis.units import pair_curves, stack_units
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
