@@ -1,5 +1,6 @@
 """A finished recording: labelled arrays by layer, lazily opened, selected and handed on."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -137,30 +138,18 @@ class Recording(Mapping[str, "xr.DataArray"]):
         import xarray as xr
 
         arrays = {name: self[name] for name in (self.layers if layers is None else layers)}
+        pairs = list(itertools.combinations(arrays.values(), 2))
         clashing = {
-            dim
-            for one in arrays.values()
-            for other in arrays.values()
-            for dim in set(one.dims) & set(other.dims)
-            if not one.coords[dim].equals(other.coords[dim])
-        }
-        names = {
-            str(coord)
-            for one in arrays.values()
-            for other in arrays.values()
+            coord
+            for one, other in pairs
             for coord in set(one.coords) & set(other.coords)
-            if clashing & set(one.coords[coord].dims)
-            or not one.coords[coord].equals(other.coords[coord])
+            if not one.coords[coord].equals(other.coords[coord])
         }
-        return xr.Dataset(
-            {
-                name: array.rename(
-                    {n: f"{n}_{name}" for n in names | clashing if n in array.coords}
-                )
-                for name, array in arrays.items()
-            },
-            attrs={"provenance": json.dumps(self.provenance)},
-        )
+        renamed = {}
+        for name, array in arrays.items():
+            suffixed = {n: f"{n}_{name}" for n in clashing if n in array.coords}
+            renamed[name] = array.rename(suffixed)
+        return xr.Dataset(renamed, attrs={"provenance": json.dumps(self.provenance)})
 
     def stack_units(self) -> "xr.DataArray":
         """Return all layers side by side, dims ``stimulus, unit``.

@@ -114,11 +114,11 @@ def test_selection_over_all_layers(recording):
 
 def test_unknown_names_and_empty_selections():
     recording = make()
-    with pytest.raises(UnknownName, match="layer of this recording is called 'cor'.*'core'"):
+    with pytest.raises(UnknownName, match=r"layer of this recording is called 'cor'.*'core'"):
         recording["cor"]
-    with pytest.raises(UnknownName, match="'orientation'. Nearest: 'orientation_deg'"):
+    with pytest.raises(UnknownName, match=r"'orientation'. Nearest: 'orientation_deg'"):
         recording.sel(orientation=3)
-    with pytest.raises(InvalidInput, match="No stimulus has {'cue': 'neutral'}"):
+    with pytest.raises(InvalidInput, match=r"No stimulus has {'cue': 'neutral'}"):
         recording.sel(cue="neutral")
     assert "core" in recording
     assert "core: stimulus 12, time 3, unit 24" in repr(recording)
@@ -139,9 +139,9 @@ def test_stacked_units(recording):
     stacked = recording.stack_units()
     assert stacked.dims == ("stimulus", "unit")
     assert stacked.sizes["unit"] == 2 * 4 * 3 + 3 * 24 + 3
-    one = stacked.sel(layer="conv", time=0, channel=1, y=3, x=2).squeeze("unit")
+    one = stacked.sel(layer="conv", time=0, channel=1, y=3, x=2)
     np.testing.assert_array_equal(one, recording["conv"][:, 0, 1, 3, 2])
-    two = stacked.sel(layer="core", time=2, channel=5, y=-1, x=-1).squeeze("unit")
+    two = stacked.sel(layer="core", time=2, channel=5, y=-1, x=-1)
     np.testing.assert_array_equal(two, recording["core"][:, 2, 5])
     assert stacked.cue.dims == ("stimulus",)
     alone = record(Network(), IMAGES, ["conv"]).stack_units()
@@ -151,7 +151,7 @@ def test_stacked_units(recording):
 def test_layers_with_axes_of_their_own_are_stacked_too():
     site = Site("core", dims=("head", "slot"), reduce=lambda t: t.reshape(-1, 4, 6))
     got = record(Network(), IMAGES, site)
-    stacked = got.stack_units().sel(time=1, channel=4 * 1 + 6).squeeze("unit")
+    stacked = got.stack_units().sel(time=1, channel=4 * 1 + 6)
     np.testing.assert_array_equal(stacked, got["core"][:, 1, 1, 4])
 
 
