@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from attnsci.checks import check_not_empty, check_positive
 from attnsci.errors import AttnsciError, CheckpointError, InvalidInput
 from attnsci.files import atomic_path
-from attnsci.provenance import stable_hash, to_json
+from attnsci.provenance import stable_hash
 from attnsci.training.configs import ObjectAttentionTraining, TrainerConfig
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def train_job(
         "steps": steps,
     }
     with atomic_path(place / DONE) as temporary:
-        temporary.write_text(to_json({"until": _until(trainer), "row": row}), "utf-8")
+        temporary.write_text(json.dumps({"until": _until(trainer), "row": row}), "utf-8")
     return row
 
 

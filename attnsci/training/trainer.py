@@ -1,6 +1,7 @@
 """One training loop for every family: device, precision, processes, checkpoints, resume."""
 
 import os
+import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -194,10 +195,11 @@ class Trainer:
         saved = {**state, "signature": "", "best": 0.0}
         try:
             self.fabric.load(path, saved, weights_only=True)
-        except (RuntimeError, EOFError, KeyError, ValueError) as error:
+        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            damaged = isinstance(error, pickle.UnpicklingError) or not str(error)
+            reason = "it is no checkpoint" if damaged else str(error).splitlines()[0]
             raise CheckpointError(
-                f"{path} cannot be resumed ({str(error).splitlines()[0]}). Delete it or choose "
-                "another --out."
+                f"{path} cannot be resumed ({reason}). Delete it or choose another --out."
             ) from error
         if saved["signature"] != self._signature():
             raise CheckpointError(
