@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnsci.errors import StorageError
+from attnsci.errors import AttnsciError, StorageError
 
 
 @contextlib.contextmanager
@@ -52,10 +52,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         if target.is_dir() and temporary.is_dir():
             # Two steps, since a directory cannot replace a filled one.
-            target.rename(scratch / "previous")
-        temporary.replace(target)
+            previous = target.rename(scratch / "previous")
+            try:
+                temporary.replace(target)
+            except OSError:
+                previous.rename(target)
+                raise
+        else:
+            temporary.replace(target)
     except OSError as error:
-        if isinstance(error, StorageError):
+        if isinstance(error, AttnsciError):
             raise
         raise StorageError(
             f"Cannot write {target}: {error}. What stood there before is untouched; "

@@ -12,6 +12,7 @@ from torch.nn import functional
 from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.data.stimuli import ObjectScenes
+from attnsci.errors import InvalidInput
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.seeds import numpy_generator, torch_seed
 from attnsci.training.configs import PRESETS as PRESETS
@@ -75,6 +76,12 @@ class DigitObjective:
             digits = load_mnist("train", config.source, leave_out_bundled_test=full)
         shuffled = numpy_generator(config.seed, _SPLIT).permutation(len(digits))
         n_validation = round(config.validation_fraction * len(digits))
+        if n_validation == 0 or len(digits) - n_validation < config.batch_size:
+            raise InvalidInput(
+                f"{len(digits)} digits with validation_fraction {config.validation_fraction} leave "
+                f"{n_validation} to validate on and {len(digits) - n_validation} to train on; at "
+                f"least 1 and a batch of {config.batch_size} are needed."
+            )
         self.validation = digits.subset(np.sort(shuffled[:n_validation]))
         self.training = digits.subset(np.sort(shuffled[n_validation:]))
         with torch.random.fork_rng(devices=[]):

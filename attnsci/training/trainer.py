@@ -1,8 +1,10 @@
 """One training loop for every family: device, precision, processes, checkpoints, resume."""
 
+import contextlib
 import os
-import pickle
-from collections.abc import Iterable, Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,7 +103,10 @@ class Trainer:
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C, once the state has been saved.
+            After Ctrl-C, once the batch is done and the state has been saved. A second Ctrl-C
+            stops at once; the last checkpoint stands.
+        CheckpointError
+            If the folder holds another run, or a damaged one.
         """
         fabric, objective = self.fabric, self.objective
         fabric.launch()
@@ -116,15 +121,21 @@ class Trainer:
             desc=self.out.name,
             unit="batch",
         )
-        try:
-            with progress:
-                for _ in self._steps(state, model, optimizer, progress):
-                    if state["step"] % self.config.save_every == 0:
-                        self._save(state)
-        except KeyboardInterrupt:
-            self._save(state)
-            raise
+        with progress, _interrupt_after_batch() as interrupted:
+            for _ in self._steps(state, model, optimizer, progress):
+                stop = self._any_process(interrupted())
+                if stop or state["step"] % self.config.save_every == 0:
+                    self._save(state)
+                if stop:
+                    raise KeyboardInterrupt
         return self.metrics()
+
+    def _any_process(self, flag: bool) -> bool:
+        """Return whether `flag` is set in any process: all must stop after the same batch."""
+        if self.fabric.world_size == 1:
+            return flag
+        flags = torch.tensor(float(flag), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(flags, reduce_op="sum"))
 
     def metrics(self) -> pd.DataFrame:
         """Return what has been measured so far."""
@@ -192,29 +203,63 @@ class Trainer:
         path = self.out / "last.ckpt"
         if not path.exists():
             return
-        saved = {**state, "signature": "", "best": 0.0}
-        try:
-            self.fabric.load(path, saved, weights_only=True)
-        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-            damaged = isinstance(error, pickle.UnpicklingError) or not str(error)
-            reason = "it is no checkpoint" if damaged else str(error).splitlines()[0]
-            raise CheckpointError(
-                f"{path} cannot be resumed ({reason}). Delete it or choose another --out."
-            ) from error
-        if saved["signature"] != self._signature():
+        signed: dict[str, Any] = {"signature": ""}
+        saved = {**state, "best": 0.0}
+        with self._readable(path):
+            self.fabric.load(path, signed, strict=False, weights_only=True)
+        # Before anything is loaded into the model, which another folder may be given.
+        if signed["signature"] != self._signature():
             raise CheckpointError(
                 f"{self.out} holds a run with other settings or data (see run.json there). "
                 "Choose another --out, or delete that folder to start afresh."
             )
+        with self._readable(path):
+            self.fabric.load(path, saved, strict=False, weights_only=True)
         state.update({key: saved[key] for key in ("epoch", "batch", "step")})
         self._best = saved["best"]
-        kept = pd.read_parquet(self.out / "metrics.parquet")
+        with self._readable(self.out / "metrics.parquet") as rows:
+            kept = pd.read_parquet(rows)
         # Metrics are written before the checkpoint: a kill between the two leaves rows too many.
         kept = kept[kept["step"] < state["step"]]
         self._rows = [
             {key: value for key, value in row.items() if pd.notna(value)}
             for row in kept.to_dict("records")
         ]
+
+    @contextlib.contextmanager
+    def _readable(self, path: Path) -> Iterator[Path]:
+        """Turn whatever reading `path` raises, and damage can raise anything, into one error."""
+        try:
+            yield path
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(
+                f"{path} is missing or damaged, so that the run cannot be resumed ({reason}). "
+                f"Delete {self.out}, or choose another --out."
+            ) from error
+
+
+@contextlib.contextmanager
+def _interrupt_after_batch() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether Ctrl-C came; a batch half done cannot be resumed."""
+    came = False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: came
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came = True
+        # A second Ctrl-C of a user stops at once; other handlers' owners send it more than once.
+        at_once = usual if usual is signal.default_int_handler else signal.SIG_IGN
+        signal.signal(signal.SIGINT, at_once)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def check_shares(batch_size: int, world_size: int) -> None:
