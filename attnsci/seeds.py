@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def numpy_generator(seed: int, *stream: int) -> np.random.Generator:
-    """Return a NumPy generator for the stream (`seed`, \\*`stream`).
+    """Return a NumPy generator for the stream (`seed`, ``*stream``).
 
     Parameters
     ----------
@@ -17,12 +17,13 @@ def numpy_generator(seed: int, *stream: int) -> np.random.Generator:
         The user's seed.
     *stream : int
         What the numbers are for: an epoch, the index of a batch, a rank. Without it the
-        generator is ``numpy.random.default_rng(seed)``.
+        generator is ``numpy.random.default_rng(seed)``. NumPy does not tell trailing zeros
+        apart: (5,), (5, 0) and (5, 0, 0) are one stream, so purposes are best counted from 1.
 
     Returns
     -------
     numpy.random.Generator
-        Independent of every other stream of the same seed.
+        Independent of every other stream of the same seed, trailing zeros aside.
 
     Examples
     --------
@@ -33,12 +34,12 @@ def numpy_generator(seed: int, *stream: int) -> np.random.Generator:
 
 
 def torch_seed(seed: int, *stream: int) -> int:
-    """Return a 63-bit seed for the stream (`seed`, \\*`stream`), fit for `torch.manual_seed`."""
+    """Return a 63-bit seed for the stream (`seed`, ``*stream``), fit for `torch.manual_seed`."""
     return int(np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def torch_generator(seed: int, *stream: int, device: str = "cpu") -> "torch.Generator":
-    """Return a torch generator on `device` for the stream (`seed`, \\*`stream`)."""
+    """Return a torch generator on `device` for the stream (`seed`, ``*stream``)."""
     import torch
 
     return torch.Generator(device=device).manual_seed(torch_seed(seed, *stream))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from attnsci.checks import check_positive, check_shape
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.errors import InvalidInput
 
@@ -41,6 +42,8 @@ class BarConfig:
     """Show the scene flipped left to right: the bar on the right, the digit on the left."""
 
     def __post_init__(self) -> None:
+        for width in self.widths:
+            check_positive("widths", width)
         for name in ("orientations_deg", "widths", "row_shifts", "column_shifts"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
@@ -87,6 +90,11 @@ class BarScenes:
     **settings
         Fields of `BarConfig`.
 
+    Raises
+    ------
+    InvalidInput
+        If the digit is not 28 × 28 bytes.
+
     Notes
     -----
     Object 0 is the bar and object 1 the digit (exchanged when mirrored). As published, their sum
@@ -103,6 +111,9 @@ class BarScenes:
         **settings: Any,
     ) -> None:
         self.config = dataclasses.replace(config or BarConfig(), **settings)
+        check_shape("distractor", distractor, (ROWS, WIDTH - DISTRACTOR_COLUMN))
+        if distractor.dtype != np.uint8:
+            raise InvalidInput(f"distractor must hold bytes, 0 to 255; got {distractor.dtype}.")
         self.device = torch.device(device)
         digit = torch.zeros(1, HEIGHT, WIDTH)
         digit[0, :, DISTRACTOR_COLUMN:] = torch.as_tensor(distractor) / 255
@@ -124,6 +135,7 @@ class BarScenes:
         ObjectScenes
             With ``orientation_deg``, ``width``, ``row_shift`` and ``column_shift``.
         """
+        check_positive("batch_size", batch_size, integer=True)
         config = self.config
         grid = list(itertools.product(config.widths, config.row_shifts, config.column_shifts))
         for orientation in config.orientations_deg:

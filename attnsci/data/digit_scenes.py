@@ -111,7 +111,7 @@ class DigitScenes:
         if len(digits) == 0:
             raise InvalidInput("There are no digits to make scenes of.")
         self.digits = digits
-        self.seed = (seed,) if isinstance(seed, int) else tuple(seed)
+        self.seed = (int(seed),) if isinstance(seed, int | np.integer) else tuple(seed)
         self.device = torch.device(device)
         self._images = torch.as_tensor(digits.images, device=self.device)
         self._labels = torch.as_tensor(digits.labels, device=self.device)
@@ -134,13 +134,14 @@ class DigitScenes:
                 f"{len(np.unique(labels))}."
             )
         generator = numpy_generator(*self.seed, _REDRAW_STREAM)
+        open_scenes = np.arange(len(members))
         while True:
-            scene_labels = np.sort(labels[members], axis=1)
-            repeated = np.flatnonzero((np.diff(scene_labels, axis=1) == 0).any(1))
-            if len(repeated) == 0:
+            scene_labels = np.sort(labels[members[open_scenes]], axis=1)
+            open_scenes = open_scenes[(np.diff(scene_labels, axis=1) == 0).any(1)]
+            if len(open_scenes) == 0:
                 return members
-            members[repeated, 1:] = generator.integers(
-                0, len(labels), (len(repeated), self.config.n_objects - 1)
+            members[open_scenes, 1:] = generator.integers(
+                0, len(labels), (len(open_scenes), self.config.n_objects - 1)
             )
 
     def __len__(self) -> int:
@@ -166,7 +167,8 @@ class DigitScenes:
 
     def batches(self, batch_size: int, n: int | None = None) -> Iterator[ObjectScenes]:
         """Yield the first `n` scenes (all by default) in batches."""
-        stop = len(self) if n is None else min(n, len(self))
+        check_positive("batch_size", batch_size, integer=True)
+        stop = len(self) if n is None else min(check_positive("n", n, integer=True), len(self))
         for start in range(0, stop, batch_size):
             yield self[start : min(start + batch_size, stop)]
 
