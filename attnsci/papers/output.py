@@ -132,4 +132,6 @@ def save_results(rows: list[Result], path: Path, title: str, caption: str) -> li
 
 
 def _short(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.4g}"
+    if np.isnan(value):
+        return "–"
+    return f"{value:.4g}" if abs(value) > 1e-9 else "0"

@@ -9,8 +9,8 @@ import torch
 import xarray as xr
 
 from attnsci.analysis.inference import wilson
+from attnsci.analysis.resampling import bootstrap_hierarchical
 from attnsci.analysis.selection import compare_conditions, convergence, scene_scores
-from attnsci.analysis.statistics import bootstrap_hierarchical
 from attnsci.data.bars import BarScenes
 from attnsci.data.digit_scenes import DigitScenes, SceneConfig
 from attnsci.data.digits import Digits

@@ -77,21 +77,7 @@ def result_rows(tables: dict[str, pd.DataFrame]) -> list[Result]:
                 str(row.note),
             )
         )
-    for row in tables["invariance"].itertuples():
-        verdict = "equivalent" if row.equivalent else "not shown to be equivalent"
-        rows.append(
-            Result(
-                f"{row.quantity}, level {row.level}",
-                "“invariant”",
-                "",
-                row.estimate,
-                row.low,
-                row.high,
-                int(row.n),
-                "channels",
-                f"{verdict} within ±{row.bound:g}",
-            )
-        )
+    rows += _invariance(tables["invariance"])
     ablations = tables["ablations"]
     for row in ablations[ablations["condition"] != "none"].itertuples():
         rows.append(
@@ -118,6 +104,32 @@ def result_rows(tables: dict[str, pd.DataFrame]) -> list[Result]:
             )
         )
     rows += _weights(tables["phi"])
+    return rows
+
+
+def _invariance(invariance: pd.DataFrame) -> list[Result]:
+    rows = []
+    # Signed turns cancel; the table on disk has them beside the absolute ones shown here.
+    shown = invariance[invariance["quantity"] != "preference_shift_deg"]
+    for row in shown.itertuples():
+        if row.note:
+            rows.append(Result(f"invariance, {row.protocol}", "", "", np.nan, note=str(row.note)))
+            continue
+        verdict = "equivalent" if row.equivalent else "not shown to be equivalent"
+        rows.append(
+            Result(
+                f"{str(row.quantity).replace('_', ' ')}, {row.protocol}",
+                "“invariant”",
+                "",
+                row.estimate,
+                row.low,
+                row.high,
+                int(row.n_clusters),
+                "channels",
+                f"{verdict} within [{row.lower_bound:.3g}, {row.upper_bound:.3g}]; 90 % interval, "
+                f"{row.n_excluded} units without a bell left out",
+            )
+        )
     return rows
 
 
