@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from attnsci.errors import RecordingError
-from attnsci.recording.schema import stored_dtype, to_model, torch_dtype
+import numpy as np
+
+from attnsci.errors import InvalidInput, RecordingError
+from attnsci.recording.schema import Layer, layer_coords, stored_dtype, to_model, torch_dtype, words
 from attnsci.recording.sites import (
     PrincipalComponents,
     Projection,
@@ -175,6 +177,26 @@ class Probe:
 
         self.deliver = keep
         return copies
+
+    def layer(self, copies: list[tuple[int, "torch.Tensor"]]) -> Layer:
+        """Return how the layer is to be kept, from the copies of its first batch."""
+        site, label = self.resolved.site, self.resolved.label
+        dtype = np.dtype(str(copies[0][1].dtype).removeprefix("torch."))
+        padded = site.ragged == "pad"
+        if padded and dtype.kind != "f":
+            raise InvalidInput(
+                f"Layer {label!r} is {dtype}, which has no NaN to pad with. Turn it into floats: "
+                "Site(..., ragged='pad', reduce=lambda t: t.float())."
+            )
+        layer = Layer(label, self.dims, (self.slots, *(self.shape or ())), dtype, padded)
+        layer.attrs = {
+            "site": self.resolved.name,
+            "what": site.what,
+            "pick": words(site.pick, "first tensor"),
+            "reduce": words(site.reduce, "none"),
+        }
+        layer.coords = layer_coords(site, layer)
+        return layer
 
     def aim(self, rows: "torch.Tensor", grow: Callable[[str, int], "torch.Tensor"]) -> None:
         """Copy the next calls straight into `rows` (n, time, ...).

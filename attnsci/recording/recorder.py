@@ -279,7 +279,9 @@ class Recorder:
                 f"A layer and a stimulus coordinate are both called {sorted(clash)[0]!r}. Give "
                 "the layer another name, Site(..., label='...')."
             )
-        layers = [self._layer(label) for label in self._session.order]
+        layers = [
+            self._session.probes[label].layer(self._pending[label]) for label in self._session.order
+        ]
         if isinstance(self._sink, StoreSink) and self._store and self._store.root is None:
             assert self.batch_size is not None and self.n_stimuli is not None
             chunk = schema.choose_chunk(
@@ -294,26 +296,6 @@ class Recorder:
                 rows[label][:, slot].copy_(tensor)
             copies.clear()
         self._layers = layers
-
-    def _layer(self, label: str) -> schema.Layer:
-        probe, site = self._session.probes[label], self._sites[label]
-        dtype = np.dtype(str(self._pending[label][0][1].dtype).removeprefix("torch."))
-        if site.ragged == "pad" and dtype.kind != "f":
-            raise InvalidInput(
-                f"Layer {label!r} is {dtype}, which has no NaN to pad with. Turn it into floats: "
-                "Site(..., ragged='pad', reduce=lambda t: t.float())."
-            )
-        layer = schema.Layer(
-            label, probe.dims, (probe.slots, *(probe.shape or ())), dtype, site.ragged == "pad"
-        )
-        layer.attrs = {
-            "site": site.name,
-            "what": site.what,
-            "pick": schema.words(site.pick, "first tensor"),
-        }
-        layer.attrs["reduce"] = schema.words(site.reduce, "none")
-        layer.coords = schema.layer_coords(site, layer)
-        return layer
 
     # --- the end -------------------------------------------------------------------------------
 
