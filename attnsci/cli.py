@@ -45,7 +45,6 @@ class Reproduce:
 
     def run(self) -> None:
         """Call `attnsci.papers.reproduce.reproduce` and list what it wrote."""
-        from attnsci.devices import pick_device
         from attnsci.papers.reproduce import reproduce
 
         written = reproduce(
@@ -53,7 +52,7 @@ class Reproduce:
             scale=self.scale,
             out=self.out,
             seed=self.seed,
-            device=pick_device(self.device).type,
+            device=self.device,
             source=self.source,
             weights=self.weights,
             train=self.train,
