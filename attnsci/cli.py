@@ -44,7 +44,7 @@ class Reproduce:
     """Where to compute; auto takes an accelerator if there is one."""
 
     def run(self) -> None:
-        """Call `attnsci.papers.reproduce.reproduce` and list what it wrote."""
+        """Call `attnsci.papers.reproduce.reproduce` and print its tables of results."""
         from attnsci.papers.reproduce import reproduce
 
         written = reproduce(
@@ -57,7 +57,9 @@ class Reproduce:
             weights=self.weights,
             train=self.train,
         )
-        print("\n".join(map(str, written)))
+        for table in written:
+            print(table.read_text(encoding="utf-8"))
+            print(f"Figures, numbers and recordings: {table.parent}")
 
 
 @dataclasses.dataclass(frozen=True)

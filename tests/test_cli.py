@@ -261,7 +261,10 @@ def test_reproduce_hands_on_what_was_asked(monkeypatch, capsys, tmp_path):
         return [tmp_path / "results.md"]
 
     monkeypatch.setattr(module, "reproduce", reproduce)
-    assert run("reproduce --device cpu", capsys) == (0, f"{tmp_path}/results.md\n", "")
+    (tmp_path / "results.md").write_text("| published | ours |", encoding="utf-8")
+    code, out, err = run("reproduce --device cpu", capsys)
+    assert (code, err) == (0, "")
+    assert out == f"| published | ours |\nFigures, numbers and recordings: {tmp_path}\n"
     run(f"reproduce object-attention --scale paper --source full --weights a b.safetensors "
         f"--train --seed 3 --device cpu --out {tmp_path}", capsys)  # fmt: skip
     assert asked[0] == {
