@@ -32,7 +32,7 @@ class InvarianceBounds:
     width_ratio : float
         Attended over unattended width lies between 1/this and this.
     baseline : float
-        Change of the baseline, as a share of the unattended amplitude.
+        Change of the baseline, as a share of the larger amplitude of the two.
     preference_deg : float
         Turn of the preference.
     """
@@ -93,7 +93,7 @@ def invariance_table(
     -------
     pandas.DataFrame
         One row a quantity: `log_width_ratio` (natural logarithm), `baseline_change` (share of the
-        unattended amplitude), `preference_shift_deg`: mean over clusters with two one-sided t
+        larger amplitude), `preference_shift_deg`: mean over clusters with two one-sided t
         tests. Last, `absolute_preference_shift_deg`: the median over clusters, equivalent if the
         upper end of its bootstrap interval stays below the bound; signed turns that cancel pass the
         third row but not this one. Columns `quantity`, `estimate`, `low`, `high`, `lower_bound`,
@@ -145,7 +145,9 @@ def invariance_table(
     frame = pd.DataFrame(
         {
             "log_width_ratio": np.log(a["half_width_deg"].values / u["half_width_deg"].values),
-            "baseline_change": (a["baseline"] - u["baseline"]).values / u["amplitude"].values,
+            "baseline_change": (a["baseline"] - u["baseline"]).values
+            # The smaller amplitude can be next to nothing, where attention lifts a threshold.
+            / np.maximum(a["amplitude"], u["amplitude"]).values,
             "preference_shift_deg": shift,
             "absolute_preference_shift_deg": np.abs(shift),
         }
