@@ -20,7 +20,7 @@ def test_auto_takes_the_fastest_there_is(monkeypatch):
 
 def test_what_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(devices, "available_devices", lambda: ["cpu"])
-    with pytest.raises(InvalidInput, match="device 'cuda' is not there: .* finds cpu"):
+    with pytest.raises(InvalidInput, match=r"device 'cuda' is not there: .* finds cpu"):
         pick_device("cuda")
-    with pytest.raises(InvalidInput, match="device must be one of .*; got 'tpu'"):
+    with pytest.raises(InvalidInput, match=r"device must be one of .*; got 'tpu'"):
         pick_device("tpu")
