@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from attnsci.errors import RecordingError
 from attnsci.files import atomic_path
 from attnsci.provenance import provenance, to_json
+from attnsci.recording.writer import codecs
 
 # Fixed, so that the same figure is the same file.
 _SVG_METADATA = {"Date": datetime.date(2000, 1, 1).isoformat(), "Creator": "attnsci"}
@@ -55,12 +56,12 @@ class Result:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
-    """Write `figure` as SVG and PNG under `path` without its suffix, and close it."""
+    """Write `figure` as SVG and PNG, to `path` with those suffixes added, and close it."""
     import matplotlib.pyplot as plt
 
     written = []
     for suffix, metadata in ((".svg", _SVG_METADATA), (".png", {"Software": "attnsci"})):
-        target = Path(path).with_suffix(suffix)
+        target = Path(f"{os.fspath(path)}{suffix}")  # with_suffix would cut "gain-0.2" short
         with atomic_path(target) as temporary:
             figure.savefig(temporary, metadata=metadata, dpi=200)
         written.append(target)
@@ -99,18 +100,61 @@ def save_dataset(
         for name in dataset.variables
         if dataset[name].dtype.kind == "U"
     }
-    stored = dataset.assign_coords(texts).assign_attrs(provenance=to_json(provenance(**facts)))
+    stored = dataset.assign({name: texts[name] for name in texts if name in dataset.data_vars})
+    stored = stored.assign_coords({name: texts[name] for name in texts if name in dataset.coords})
+    stored.attrs["provenance"] = to_json(provenance(**facts))
     with atomic_path(path) as temporary:
-        stored.to_zarr(temporary, zarr_format=3, consolidated=False)
+        stored.to_zarr(
+            temporary,
+            zarr_format=3,
+            consolidated=False,
+            # Every chunk on disk and with a checksum: what is missing or cut shows on opening.
+            write_empty_chunks=True,
+            encoding={name: {"compressors": codecs()} for name in stored.variables},
+        )
     return Path(path)
 
 
 def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a store of `save_dataset` into memory."""
+    """Read a store of `save_dataset` into memory.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.zarr`` folder.
+
+    Returns
+    -------
+    xarray.Dataset
+        As saved, with its ``provenance`` attribute, a JSON string.
+
+    Raises
+    ------
+    RecordingError
+        If the store is absent, truncated or damaged: a lost chunk never becomes NaN.
+    """
     try:
+        _check_whole(Path(path))
         return xr.open_zarr(path, consolidated=False, chunks=None).load()
-    except (FileNotFoundError, KeyError, ValueError, OSError) as error:
-        raise RecordingError(f"{path} is no complete recording: {error}.") from error
+    except (KeyError, ValueError, OSError, RuntimeError) as error:
+        raise RecordingError(
+            f"{path} is no complete recording: {error}. Write it again with the command that "
+            "made it."
+        ) from error
+
+
+def _check_whole(store: Path) -> None:
+    """Raise `ValueError` if an array of `store` has lost its description or a chunk."""
+    import zarr
+
+    lost = {
+        each.name for each in store.iterdir() if each.is_dir() and not (each / "zarr.json").exists()
+    }
+    if not lost:
+        arrays = zarr.open_group(store, mode="r").arrays()
+        lost = {name for name, array in arrays if array.nchunks_initialized < array.nchunks}
+    if lost:
+        raise ValueError(f"parts of {', '.join(sorted(lost))} are missing")
 
 
 def save_results(rows: list[Result], path: Path, title: str, caption: str) -> list[Path]:
