@@ -385,7 +385,7 @@ def test_evaluate_prints_and_writes_numbers_with_n_and_interval(weights, tmp_pat
 def test_few_scenes_cover_all_classes(weights, tmp_path, capsys):
     asked = commands.Evaluate(model=str(weights), n=10, device="cpu")
     _, scenes = asked.load()
-    index = np.concatenate([batch.metadata["index"].numpy() for batch in asked.batches(scenes)])
+    index = np.concatenate([batch.metadata["index"].numpy() for batch in scenes.batches(8, asked.n)])
     assert sorted(scenes.digits.labels[index]) == list(range(10))
 
 
@@ -474,7 +474,7 @@ def test_record_lists_layers_and_keeps_phase_and_step(weights, tmp_path, capsys)
     assert recording.provenance["stimuli"]["seed"] == [0]
     asked = commands.Record(model=str(weights), n=6, device="cpu")
     pretrained, scenes = asked.load()
-    (batch,) = asked.batches(scenes)
+    (batch,) = scenes.batches(64, asked.n)
     trajectory = pretrained.model.run(batch.image)
     # The published gate of a phase is that of its fourth forward pass.
     published = gate.isel(time=[3, 8]).values

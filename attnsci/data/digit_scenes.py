@@ -166,11 +166,11 @@ class DigitScenes:
         return ObjectScenes(image=image, metadata=metadata, objects=objects, labels=labels)
 
     def batches(self, batch_size: int, n: int | None = None) -> Iterator[ObjectScenes]:
-        """Yield the first `n` scenes (all by default) in batches."""
+        """Yield `n` scenes, spread evenly over the set, or all of them, in batches."""
         check_positive("batch_size", batch_size, integer=True)
-        stop = len(self) if n is None else min(check_positive("n", n, integer=True), len(self))
-        for start in range(0, stop, batch_size):
-            yield self[start : min(start + batch_size, stop)]
+        chosen = spread(len(self) if n is None else n, len(self))
+        for start in range(0, len(chosen), batch_size):
+            yield self[chosen[start : start + batch_size]]
 
     def _place(self, digits: Tensor) -> Tensor:
         """Put digits (N, object, 28, 28), uint8, into their slots."""
@@ -201,6 +201,15 @@ class DigitScenes:
             "seed": list(self.seed),
             "digits": self.digits.provenance(),
         }
+
+
+def spread(n: int, total: int) -> np.ndarray:
+    """Return `n` of the indices 0 … total − 1 (all, if `n` is larger), evenly spaced.
+
+    Bundled digits are sorted by class, so that the first few of them would be all alike.
+    """
+    n = min(check_positive("n", n, integer=True), total)
+    return np.arange(n) * total // n
 
 
 def _consecutive(indices: np.ndarray) -> list[slice]:

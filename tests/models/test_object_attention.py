@@ -168,7 +168,7 @@ NOISE = {
 def scores(model, scenes, n, **interventions):
     """Accuracy, by phase, both right, multiset; and how often the left object came first."""
     right, multiset, left_first = [], [], []
-    for batch in scenes.batches(128, n):
+    for batch in (scenes[start : min(start + 128, n)] for start in range(0, n, 128)):
         run = model.run(batch.image, **interventions)
         taken = torch.zeros_like(batch.labels, dtype=torch.bool)
         columns = []

@@ -5,11 +5,9 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import tyro
 
 from attnsci.checks import check_positive
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from attnsci.data.digit_scenes import DigitScenes
-    from attnsci.data.stimuli import ObjectScenes
     from attnsci.models.zoo import Pretrained
 
 Preset = Literal["mnist-2", "mnist-3"]
@@ -145,12 +142,6 @@ class ShowScenes:
         pretrained.model.to(device)
         return pretrained, DigitScenes(digits, layout, seed=self.seed, device=device)
 
-    def batches(self, scenes: "DigitScenes") -> Iterator["ObjectScenes"]:
-        """Yield the scenes to show, spread evenly: bundled digits are sorted by class."""
-        chosen = np.arange(self.n) * len(scenes) // self.n
-        for start in range(0, self.n, BATCH):
-            yield scenes[chosen[start : start + BATCH]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate(ShowScenes):
@@ -187,7 +178,7 @@ class Evaluate(ShowScenes):
             print(f"attnsci: warning: {_exposure_warning(self, digits)}", file=sys.stderr)
         shown = show_scenes(
             pretrained.model,
-            self.batches(scenes),
+            scenes.batches(BATCH, self.n),
             progress="scenes",
             **self.interventions,
         )
@@ -239,7 +230,7 @@ class Record(ShowScenes):
         }
         recording = record(
             pretrained.model,
-            self.batches(scenes),
+            scenes.batches(BATCH, self.n),
             [Site(layer, coords=along_time) for layer in self.layers],
             store=self.out,
             batch_size=BATCH,

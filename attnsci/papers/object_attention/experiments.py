@@ -12,7 +12,7 @@ from attnsci.analysis.inference import wilson
 from attnsci.analysis.resampling import bootstrap_hierarchical
 from attnsci.analysis.selection import compare_conditions, convergence, scene_scores
 from attnsci.data.bars import BarScenes
-from attnsci.data.digit_scenes import DigitScenes, SceneConfig
+from attnsci.data.digit_scenes import DigitScenes, SceneConfig, spread
 from attnsci.data.digits import Digits
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.zoo import Pretrained
@@ -78,7 +78,7 @@ def lone_digit_sweep(
     model : ObjectAttention
         The network.
     digits : Digits
-        Of which the first `n` are shown at each offset.
+        Of which `n` are shown at each offset.
     n : int
         Digits at each offset.
     offsets : sequence of int, optional
@@ -101,7 +101,7 @@ def lone_digit_sweep(
     for noise in noise_levels:
         for offset in offsets:
             scenes = DigitScenes(
-                digits.subset(np.arange(min(n, len(digits)))),
+                digits.subset(spread(n, len(digits))),
                 seed=seed,
                 n_objects=1,
                 noise=noise,

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from attnsci.analysis.selection import order_bias, summarise
 from attnsci.data.bars import WIDTHS, BarScenes
-from attnsci.data.digit_scenes import DigitScenes
+from attnsci.data.digit_scenes import DigitScenes, spread
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
@@ -40,6 +40,8 @@ from attnsci.plotting.style import style
 TITLE = "Object-based attention by internal gating: digits"
 DISTRACTOR = 501
 """Bundled position of MNIST's training digit 6, the "1" beside the paper's bars."""
+
+N_EXAMPLES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +213,8 @@ def _gallery(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
     for network in {
         net.model.config.n_phases: net for net in (*bench.networks, bench.main)
     }.values():
-        scenes = bench.scenes(network.model.config.n_phases)[:5]
+        every = bench.scenes(network.model.config.n_phases)
+        scenes = every[spread(N_EXAMPLES, len(every))]
         with torch.no_grad():
             trajectory = network.model.run(scenes.image)
         maps = {
