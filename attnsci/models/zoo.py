@@ -70,7 +70,13 @@ def load_model(name_or_path: str | Path) -> Pretrained:
             f"{path} does not say that it holds an ObjectAttention network; it says "
             f"{record.get('model', 'nothing')!r}. Give a file that `attnsci train` wrote."
         )
-    model = ObjectAttention(from_json(ObjectAttentionConfig, to_json(record["config"])))
+    try:
+        model = ObjectAttention(from_json(ObjectAttentionConfig, to_json(record["config"])))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} carries no configuration that makes a network: {error!r}. Export the weights "
+            "again from their training run."
+        ) from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
