@@ -226,7 +226,10 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Estimate:
     low, high = proportion_confint(
         successes, n, alpha=1 - check_confidence(confidence), method="wilson"
     )
-    return Estimate(successes / n, float(low), float(high), n, n, confidence, "Wilson")
+    share = successes / n
+    # The ends are exact at 0 and n; rounding may put them 1e-17 on the wrong side.
+    low, high = min(float(low), share), max(float(high), share)
+    return Estimate(share, low, high, n, n, confidence, "Wilson")
 
 
 def binomial_test(

@@ -72,7 +72,7 @@ def bootstrap_stratified(
     sizes = np.bincount(codes)
     if sizes.min() < 2:
         raise InvalidInput(
-            f"Stratum {names[sizes.argmin()]!r} has one value; every stratum needs at least two. "
+            f"Stratum {names[sizes.argmin()].item()!r} has one value; every stratum needs at least two. "
             "Merge it with another one."
         )
     rng = numpy_generator(seed)
@@ -229,7 +229,7 @@ def bootstrap_clusters(
     if len(names) < 2:
         raise InvalidInput(
             f"The cluster bootstrap needs at least two clusters; all {len(sample)} values belong "
-            f"to {names[0]!r}."
+            f"to {names[0].item()!r}."
         )
     check_positive("n_resamples", n_resamples, integer=True)
     order = np.argsort(sample, kind="stable")

@@ -298,6 +298,9 @@ def _models_batch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     predicted = gain[..., None] * x[:, None] + offset[..., None]
     predicted[:, 3] = np.maximum(predicted[:, 3], 0)
     sse = ((y[:, None] - predicted) ** 2).sum(-1)
+    # Where nothing is cut off the last two are one model, and rounding must not choose.
+    tied = np.abs(sse[:, 3] - sse[:, 2]) <= 1e-9 * sse[:, 2]
+    sse[tied, 3] = sse[tied, 2]
     # A perfect fit has no finite AIC: errors below rounding of float32 count as rounding.
     floor = n * (FLAT * np.abs(y).max(1, keepdims=True)) ** 2
     aic = n * np.log(np.maximum(sse, floor) / n) + 2 * N_PARAMETERS

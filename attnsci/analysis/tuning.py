@@ -352,7 +352,7 @@ def split_half_ceiling(
     if counts.min() < 2 or len(values) < 3:
         raise InvalidInput(
             f"Split halves need at least three values of {by} with two stimuli each; there are "
-            f"{len(values)}, the rarest ({values[counts.argmin()]!r}) with {int(counts.min())}."
+            f"{len(values)}, the rarest ({values[counts.argmin()].item()!r}) with {int(counts.min())}."
         )
     # Rank of each stimulus within its condition, in random order: even ranks form one half.
     rng = numpy_generator(seed)
