@@ -5,6 +5,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from attnsci.errors import InvalidInput
 from attnsci.plotting.style import ATTENDED, UNATTENDED, axes_or_new
 
 ATTENTION_COLOURS = {"attended": ATTENDED, "unattended": UNATTENDED}
@@ -47,7 +48,7 @@ def plot_gain(
     Parameters
     ----------
     attended, unattended : xarray.DataArray
-        Responses of the same units, of any equal shape.
+        Responses of the same units, paired by dimension and coordinate, whatever their order.
     built_in : float, optional
         Gain that the training target asks for, drawn as a dashed line.
     ax : Axes, optional
@@ -56,9 +57,20 @@ def plot_gain(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InvalidInput
+        If the units or conditions of the two differ.
     """
+    if attended.sizes != unattended.sizes:
+        raise InvalidInput(
+            "attended and unattended must hold the same units; got "
+            f"{dict(attended.sizes)} and {dict(unattended.sizes)}."
+        )
     ax = axes_or_new(ax)
-    x, y = np.ravel(unattended), np.ravel(attended)
+    attended, unattended = xr.align(attended, unattended, join="exact")
+    x, y = np.ravel(unattended.transpose(*attended.dims)), np.ravel(attended)
     ax.plot(x, y, ".", ms=1.5, alpha=0.35, color=ATTENDED, rasterized=True)
     limit = max(float(x.max(initial=0)), float(y.max(initial=0))) * 1.05 or 1.0
     ax.axline((0, 0), slope=1, color="0.6", lw=0.8, label="no change")

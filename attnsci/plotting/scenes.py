@@ -61,10 +61,11 @@ def plot_gallery(examples: xr.Dataset) -> Figure:
     height = PAGE_MM / columns * examples.sizes["y"] / examples.sizes["x"]
     drawn = figure(PAGE_MM, (height + 3) * n_scenes + 16)
     axes = drawn.subplots(n_scenes, columns, squeeze=False)
-    for row, (_, scene) in zip(axes, examples.groupby("stimulus"), strict=True):
-        plot_image(scene["image"].squeeze("stimulus"), ax=row[0])
+    for scene_index, row in enumerate(axes):
+        scene = examples.isel(stimulus=scene_index)
+        plot_image(scene["image"], ax=row[0])
         for phase in range(n_phases):
-            seen = scene.isel(phase=phase, stimulus=0)
+            seen = scene.isel(phase=phase)
             for column, (name, _) in enumerate(_SHOWN):
                 ax = row[1 + len(_SHOWN) * phase + column]
                 if name == "gate":

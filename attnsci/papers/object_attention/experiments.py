@@ -14,6 +14,7 @@ from attnsci.analysis.selection import compare_conditions, convergence, scene_sc
 from attnsci.data.bars import BarScenes
 from attnsci.data.digit_scenes import DigitScenes, SceneConfig, spread
 from attnsci.data.digits import Digits
+from attnsci.errors import InvalidInput
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.zoo import Pretrained
 from attnsci.papers.object_attention.measure import BATCH, show_scenes
@@ -256,10 +257,22 @@ def order_balanced_tuning(left: xr.Dataset, right: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         ``level_1`` … (side, attention, orientation_deg, channel): mean over stimuli and over the
         half of the map that holds the bar; ``bar_first`` (side): share attended in phase 1.
+
+    Raises
+    ------
+    InvalidInput
+        If an orientation was shown on one side only.
     """
     # Mirroring turns an orientation θ into 180° − θ.
     turned = right.assign_coords(orientation_deg=(180 - right["orientation_deg"]) % 180)
     turned = turned.sortby("orientation_deg")
+    angles = left["orientation_deg"].values, turned["orientation_deg"].values
+    if len(angles[0]) != len(angles[1]) or not np.allclose(*angles):
+        raise InvalidInput(
+            "A mirrored bar at θ stands at 180° − θ, so the angles must come in such pairs; the "
+            f"left has {angles[0].tolist()}, the right, turned back, {angles[1].tolist()}."
+        )
+    turned = turned.assign_coords(orientation_deg=angles[0])
     variables = {}
     for level in [name for name in left.data_vars if str(name).removeprefix("level_").isdigit()]:
         number = str(level).removeprefix("level_")

@@ -242,11 +242,21 @@ def test_a_mirrored_bar_is_a_bar_at_the_supplementary_angle():
         assert likeness[(180 - orientation) % 180] > 0.9
 
 
+def test_order_balanced_tuning_pairs_angles_that_rounding_moves():
+    angles = {"orientation_deg": np.array([0.0, 180 / 7, 90.0, 180 - 180 / 7])}
+    left = synthetic_bars(45, 1, 0.0).assign_coords(angles)
+    right = synthetic_bars(135, 3, 0.0).assign_coords(angles)
+    assert 180 - (180 - 180 / 7) != 180 / 7, "what the test is about"
+    balanced = order_balanced_tuning(left, right)["level_1"]
+    np.testing.assert_array_equal(balanced["orientation_deg"], angles["orientation_deg"])
+    assert not balanced.isnull().any()
+
+
 def test_order_balanced_tuning_refuses_angles_that_the_mirror_does_not_share():
     angles = {"orientation_deg": np.array([10.0, 45.0, 90.0, 135.0])}
     left = synthetic_bars(45, 1, 0.0).assign_coords(angles)
     right = synthetic_bars(135, 3, 0.0).assign_coords(angles)
-    with pytest.raises(ValueError, match="exact"):
+    with pytest.raises(InvalidInput, match=r"come in such pairs.*\[10\.0, 45"):
         order_balanced_tuning(left, right)
 
 
