@@ -363,7 +363,8 @@ class Recorder:
         # What was whole before keeps its own provenance.
         text = store.attrs.get("provenance", json.dumps(facts))
         with storing(store.path):
-            store.finish(schema.with_index(coords, self._seen), beside, {"provenance": text})
+            stimulus = {name: ("stimulus", values) for name, values in coords.items()}
+            store.finish(stimulus, beside, {"provenance": text})
         return open_recording(store.path)
 
 

@@ -1,5 +1,6 @@
 """A finished recording: labelled arrays by layer, lazily opened, selected and handed on."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -310,78 +311,109 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     """
     target = Path(path)
     if target.suffix in NETCDF_SUFFIXES and target.is_file():
-        return _open_groups(target, "h5netcdf", {})
+        return _open_saved(target, {"engine": "h5netcdf"})
     store = Store(target)
     store.load("r")
-    if "chunk" in store.attrs:
-        with storing(target):
-            done = store.sound_chunks()
-        if not store.attrs["complete"] or not done.all():
-            raise RecordingError(
-                f"{target} is not whole: {int(done.sum())} of {len(done)} chunks are there and "
-                "sound. Repeat the record(...) call that made it; it records only the others."
-            )
-    return _open_groups(target, "zarr", {"consolidated": False})
+    if not store.arrays:
+        return _open_saved(target, {"engine": "zarr", "consolidated": False})
+    with storing(target):
+        done = store.sound_chunks()
+    if not store.attrs["complete"] or not done.all():
+        raise RecordingError(
+            f"{target} is not whole: {int(done.sum())} of {len(done)} chunks are there and "
+            "sound. Repeat the record(...) call that made it; it records only the others."
+        )
+    return _open_store(store)
 
 
-def _open_groups(path: Path, engine: str, options: dict[str, Any]) -> Recording:
+def _open_store(store: Store) -> Recording:
+    """Open what `record` streamed."""
     import xarray as xr
 
+    with _reading(store.path):
+        arrays = {}
+        for name, stored in store.arrays.items():
+            beside = xr.Dataset()
+            if len(list(store.root[name].array_keys())) > 1:
+                beside = xr.open_dataset(store.path, engine="zarr", group=name, consolidated=False)
+            source = _Lazy(stored, store.path, name, stored.chunks[0])
+            dims = stored.metadata.dimension_names
+            arrays[name] = _labelled(source, dims, dict(stored.attrs), beside)
+        return _gathered(arrays, store.attrs["provenance"])
+
+
+def _open_saved(path: Path, options: dict[str, Any]) -> Recording:
+    """Open what `Recording.save` wrote."""
+    import xarray as xr
+
+    with _reading(path):
+        with xr.open_dataset(path, **options) as root:
+            provenance, layers = root.attrs["provenance"], json.loads(root.attrs["layers"])
+        arrays = {}
+        for name in layers:
+            dataset = xr.open_dataset(path, group=name, **options)
+            stored = dataset["activation"].variable
+            rows = stored.encoding.get("preferred_chunks", {}).get("stimulus", stored.shape[0])
+            source = _Lazy(stored, path, name, rows)
+            arrays[name] = _labelled(source, map(str, stored.dims), stored.attrs, dataset)
+        return _gathered(arrays, provenance)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with xr.open_dataset(path, engine=engine, **options) as root:
-            provenance = json.loads(root.attrs["provenance"])
-            layers = json.loads(root.attrs["layers"])
-        arrays = {
-            name: _open_layer(path, name, engine, options).assign_attrs(
-                provenance=json.dumps(provenance)
-            )
-            for name in layers
-        }
+        yield
     except Exception as error:  # every reader has its own errors for a damaged file
-        if isinstance(error, RecordingError):
-            raise
         raise RecordingError(
             f"{path} cannot be read as a recording: {type(error).__name__}: {error}. If it was "
             "damaged, restore it or record again."
         ) from error
-    return Recording(arrays, provenance)
 
 
-def _open_layer(path: Path, name: str, engine: str, options: dict[str, Any]) -> "xr.DataArray":
+def _gathered(arrays: Mapping[str, "xr.DataArray"], provenance: str) -> Recording:
+    marked = {name: array.assign_attrs(provenance=provenance) for name, array in arrays.items()}
+    return Recording(marked, json.loads(provenance))
+
+
+def _labelled(
+    source: "_Lazy", dims: Iterable[str], attrs: Mapping[str, Any], beside: "xr.Dataset"
+) -> "xr.DataArray":
+    """Return a lazy array with the coordinates stored `beside` it, loaded."""
     import dask.array as da
     import xarray as xr
 
-    dataset = xr.open_dataset(path, engine=engine, group=name, **options)
-    coords = {
-        key: (c.dims, c.values.astype(object) if c.dtype.kind in "TU" else c.values)
-        for key, c in [*dataset.coords.items(), *dataset.data_vars.items()]
-        if key != "activation"
+    dims = tuple(dims)
+    coords: dict[str, Any] = {
+        dim: (dim, np.arange(length)) for dim, length in zip(dims, source.shape, strict=True)
     }
-    activation = dataset["activation"]
+    for name, values in [*beside.coords.items(), *beside.data_vars.items()]:
+        if name != "activation":
+            text = values.dtype.kind in "TU"
+            coords[str(name)] = (
+                values.dims,
+                values.values.astype(object) if text else values.values,
+            )
     # Whole along everything but stimulus, also where a ragged layer's time has grown.
-    chunks = activation.encoding.get("preferred_chunks", activation.sizes)
     lazy = da.from_array(
-        _Reader(activation, path, name),
-        chunks=(chunks["stimulus"], *activation.shape[1:]),
-        meta=np.empty((0,) * activation.ndim, activation.dtype),
+        source,
+        chunks=(source.rows, *source.shape[1:]),
+        meta=np.empty((0,) * source.ndim, source.dtype),
     )
-    return xr.DataArray(
-        lazy, dims=activation.dims, coords=coords, name=name, attrs=activation.attrs
-    )
+    return xr.DataArray(lazy, coords, dims, name=source.layer, attrs=attrs)
 
 
-class _Reader:
+class _Lazy:
     """A stored array whose damaged chunks raise our error, also inside a dask graph."""
 
-    def __init__(self, variable: "xr.DataArray", path: Path, layer: str) -> None:
-        self._variable, self._path, self._layer = variable, path, layer
-        self.shape, self.dtype, self.ndim = variable.shape, variable.dtype, variable.ndim
+    def __init__(self, stored: Any, path: Path, layer: str, rows: int) -> None:
+        self._stored, self._path, self.layer, self.rows = stored, path, layer, rows
+        self.shape, self.dtype, self.ndim = stored.shape, stored.dtype, stored.ndim
 
     def __getitem__(self, key: Any) -> np.ndarray:
         try:
-            return self._variable[key].values
+            return np.asarray(self._stored[key])
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise RecordingError(
-                f"{self._path}: layer {self._layer!r} cannot be read at {key}: {error}. The chunk "
+                f"{self._path}: layer {self.layer!r} cannot be read at {key}: {error}. The chunk "
                 "is damaged; repeat the record(...) call that made it."
             ) from error

@@ -124,6 +124,10 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.root: Any = None
+        self.ledger: Any = None
+        self.check: Any = None
+        self.arrays: dict[str, Any] = {}
+        self.calls: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
 
     def exists(self) -> bool:
@@ -148,8 +152,11 @@ class Store:
             version = self.attrs.get("attnsci_recording")
             if version == FORMAT and self.attrs.get("chunk"):
                 for label in self.labels:
-                    _ = self.root[label]["activation"].shape
-                _ = self.root[LEDGER].shape, self.root[CHECK].shape
+                    group = self.root[label]
+                    self.arrays[label] = group["activation"]
+                    if N_CALLS in group:
+                        self.calls[label] = group[N_CALLS]
+                self.ledger, self.check = self.root[LEDGER], self.root[CHECK]
         except Exception as error:  # zarr raises many kinds for a truncated file
             raise RecordingError(
                 f"{self.path} cannot be read as a recording: {type(error).__name__}: {error}. If "
@@ -194,6 +201,8 @@ class Store:
                     compressors=codecs(),
                     dimension_names=("stimulus", "time", *layer.dims),
                     attributes=dict(layer.attrs),
+                    # Else each chunk is compared with the fill value first.
+                    config={"write_empty_chunks": True},
                 )
                 if layer.ragged:
                     group.create_array(
@@ -245,8 +254,8 @@ class Store:
 
     def sound_chunks(self) -> np.ndarray:
         """Return for each chunk whether the ledger holds it and its files have their length."""
-        done = self.root[LEDGER][:].astype(bool)
-        sizes = self.root[CHECK][:, 0]
+        done = self.ledger[:].astype(bool)
+        sizes = self.check[:, 0]
         for index in np.nonzero(done)[0]:
             done[index] = self.stored_bytes(int(index)) == int(sizes[index])
         return done
@@ -258,22 +267,33 @@ class Store:
 
     def layer(self, label: str) -> Layer:
         """Return how a stored layer is kept."""
-        array = self.root[label]["activation"]
+        array = self.arrays[label]
         dims = tuple(array.metadata.dimension_names[2:])
         return Layer(label, dims, array.shape[1:], array.dtype, attrs=dict(array.attrs))
 
     def finish(
         self, coords: Mapping[str, Any], layer_coords: Mapping[str, Any], attrs: Mapping[str, Any]
     ) -> None:
-        """Write the coordinates, beside the layers and at the root, and say that all is there."""
+        """Write the coordinates, beside the layers and at the root, and say that all is there.
+
+        Coordinates that only count positions are left to `open_recording`: each array costs
+        several files, and says nothing.
+        """
         import xarray as xr
 
-        stimulus = {name: ("stimulus", values) for name, values in coords.items()}
-        for label in self.labels:
-            beside = xr.Dataset(coords={**stimulus, **layer_coords[label]})
-            beside.to_zarr(self.path, group=label, mode="a", consolidated=False)
-        root = xr.Dataset(coords=stimulus, attrs={**self.attrs, **attrs})
-        root.to_zarr(self.path, mode="a", consolidated=False)
+        groups: dict[str | None, Mapping[str, Any]] = {None: coords}
+        groups.update({label: {**coords, **layer_coords[label]} for label in self.labels})
+        for group, found in groups.items():
+            telling = {
+                name: (dim, values)
+                for name, (dim, values) in found.items()
+                if name != dim or not np.array_equal(values, np.arange(len(values)))
+            }
+            if telling:
+                # xarray puts its own attributes in the place of the group's.
+                kept = self.attrs if group is None else {}
+                written = xr.Dataset(coords=telling, attrs=kept)
+                written.to_zarr(self.path, group=group, mode="a", consolidated=False)
         self.root.attrs.update({**self.attrs, **attrs, "complete": 1})
 
     def write(
@@ -285,16 +305,24 @@ class Store:
         digest: int,
     ) -> None:
         """Write one chunk of every layer, then enter it in the ledger."""
+        from zarr.core.sync import sync
+
         n = rows.stop - rows.start
-        for label, buffer in buffers.items():
-            array = self.root[label]["activation"]
-            if buffer.shape[1] > array.shape[1]:  # a ragged layer has grown
-                array.resize((array.shape[0], *buffer.shape[1:]))
-            array[rows, : buffer.shape[1]] = buffer[:n]
-        for label, counts in calls.items():
-            self.root[label][N_CALLS][rows] = counts
-        self.root[CHECK][index] = np.array([self.stored_bytes(index), digest], np.uint64)
-        self.root[LEDGER][index] = 1
+
+        async def chunk() -> None:
+            for label, buffer in buffers.items():
+                array = self.arrays[label].async_array
+                if buffer.shape[1] > array.shape[1]:  # a ragged layer has grown
+                    await array.resize((array.shape[0], *buffer.shape[1:]))
+                await array.setitem((rows, slice(0, buffer.shape[1])), buffer[:n])
+            for label, counts in calls.items():
+                await self.calls[label].async_array.setitem(rows, counts)
+            sizes = np.array([self.stored_bytes(index), digest], np.uint64)
+            await self.check.async_array.setitem(index, sizes)
+            await self.ledger.async_array.setitem(index, 1)
+
+        # Zarr's arrays are asynchronous inside: one visit to its loop, not one for each array.
+        sync(chunk())
 
 
 class StoreSink:
@@ -326,7 +354,7 @@ class StoreSink:
         """Read the ledger of a store that was begun; return how many chunks it holds."""
         with storing(self.store.path):
             self._done = self.store.sound_chunks()
-            self._digests = self.store.root[CHECK][:, 1]
+            self._digests = self.store.check[:, 1]
         return int(self._done.sum())
 
     def open(self, layers: list[Layer]) -> None:
@@ -342,7 +370,7 @@ class StoreSink:
         self.layers = {layer.label: layer for layer in layers}
 
     def _fit(self, layer: Layer) -> None:
-        stored = self.store.root[layer.label]["activation"]
+        stored = self.store.arrays[layer.label]
         slots = max(stored.shape[1], layer.shape[0]) if layer.ragged else layer.shape[0]
         layer.shape = (slots, *layer.shape[1:])
         same_time = layer.ragged or stored.shape[1] == slots
