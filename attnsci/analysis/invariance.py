@@ -141,13 +141,13 @@ def invariance_table(
     usable &= (a["amplitude"] > 0).values & (u["amplitude"] > 0).values
     labels = a[cluster].values[usable]
     a, u = a.isel(unit=usable), u.isel(unit=usable)
-    shift = difference(a["preference_deg"], u["preference_deg"]).values
+    shift = difference(a["preference_deg"].values, u["preference_deg"].values)
     frame = pd.DataFrame(
         {
             "log_width_ratio": np.log(a["half_width_deg"].values / u["half_width_deg"].values),
-            "baseline_change": (a["baseline"] - u["baseline"]).values
+            "baseline_change": (a["baseline"].values - u["baseline"].values)
             # The smaller amplitude can be next to nothing, where attention lifts a threshold.
-            / np.maximum(a["amplitude"], u["amplitude"]).values,
+            / np.maximum(a["amplitude"].values, u["amplitude"].values),
             "preference_shift_deg": shift,
             "absolute_preference_shift_deg": np.abs(shift),
         }

@@ -72,8 +72,8 @@ def bootstrap_stratified(
     sizes = np.bincount(codes)
     if sizes.min() < 2:
         raise InvalidInput(
-            f"Stratum {names[sizes.argmin()].item()!r} has one value; every stratum needs at least two. "
-            "Merge it with another one."
+            f"Stratum {names[sizes.argmin()].item()!r} has one value; every stratum needs at least "
+            "two. Merge it with another one."
         )
     rng = numpy_generator(seed)
     order = np.argsort(codes, kind="stable")

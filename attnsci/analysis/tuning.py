@@ -350,9 +350,10 @@ def split_half_ceiling(
     check_positive("n_splits", n_splits, integer=True)
     counts = indicator.sum(0)
     if counts.min() < 2 or len(values) < 3:
+        rarest = values[counts.argmin()].item()
         raise InvalidInput(
             f"Split halves need at least three values of {by} with two stimuli each; there are "
-            f"{len(values)}, the rarest ({values[counts.argmin()].item()!r}) with {int(counts.min())}."
+            f"{len(values)}, the rarest ({rarest!r}) with {int(counts.min())}."
         )
     # Rank of each stimulus within its condition, in random order: even ranks form one half.
     rng = numpy_generator(seed)
