@@ -5,6 +5,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from attnsci.checks import check_known
 from attnsci.errors import CheckpointError
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
@@ -71,7 +73,9 @@ def load_model(name_or_path: str | Path) -> Pretrained:
             f"{record.get('model', 'nothing')!r}. Give a file that `attnsci train` wrote."
         )
     try:
-        model = ObjectAttention(from_json(ObjectAttentionConfig, to_json(record["config"])))
+        config = from_json(ObjectAttentionConfig, to_json(record["config"]))
+        with torch.random.fork_rng(devices=[]):  # the weights drawn here are about to go
+            model = ObjectAttention(config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path} carries no configuration that makes a network: {error!r}. Export the weights "

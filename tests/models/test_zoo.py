@@ -109,6 +109,12 @@ def test_shipped_weights_name_no_folder_of_the_machine_that_made_them(name):
     assert not absolute.search(texts), absolute.search(texts)
 
 
+def test_loading_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    load_model("mnist-2-seed0")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_unknown_names_list_the_nearest():
     with pytest.raises(UnknownName, match="No shipped model is called 'mnist-2-sed0'") as caught:
         load_model("mnist-2-sed0")

@@ -107,7 +107,7 @@ def draw_accuracy_by_weight(
         ax.vlines(place, rows["low"], rows["high"], color=ATTENDED)
         ax.plot(place, rows["estimate"], "o", ms=4, color=ATTENDED, label=f"ours, {steps} steps")
         if measure == "correct":
-            known = [published[weight] for weight in rows["reconstruction_weight"]]
+            known = [published.get(weight, np.nan) for weight in rows["reconstruction_weight"]]
             ax.plot(place + 0.15, known, "_", ms=9, color=UNATTENDED, label="published, 10 epochs")
             ax.legend(loc="lower right")
         ax.set_xticks(place, [f"{weight:g}" for weight in rows["reconstruction_weight"]])

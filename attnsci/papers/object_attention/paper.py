@@ -83,8 +83,9 @@ class _Bench:
 
     @property
     def main(self) -> Pretrained:
-        """The network of the figures: the best in validation."""
-        return max(self.networks, key=lambda network: network.record["metrics"]["accuracy"])
+        """The network of the figures: of those for pairs the best in validation."""
+        pairs = [network for network in self.networks if network.model.config.n_phases == 2]
+        return max(pairs, key=lambda network: network.record["metrics"]["accuracy"])
 
     def scenes(self, n_objects: int = 2) -> DigitScenes:
         """Return the test scenes."""
@@ -158,6 +159,12 @@ def _bench(request: Request) -> _Bench:
         network.model.to(device)
     if not any(network.model.config.n_phases == 2 for network in networks):
         raise InvalidInput("The paper's figures need at least one network for pairs of digits.")
+    labels = [name_of(network) for network in networks]
+    if len(set(labels)) < len(labels):
+        raise InvalidInput(
+            "Networks are told apart by the number of digits and the seed, and some of these share "
+            f"both: {'; '.join(labels)}. Give one of each, or reproduce them one by one."
+        )
     return _Bench(request, SCALES[request.scale], networks, load_mnist("test", source), device)
 
 

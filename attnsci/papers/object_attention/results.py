@@ -39,6 +39,8 @@ _ABLATED = {
     "feature gate off": ".5413",
     "pixel gate off": ".5527",
     "1 step (feed-forward)": ".4943",
+    "2 steps": ".6180",
+    "3 steps": ".9610",
 }
 _GAIN = {
     "level 1, as published": "1.222",
@@ -205,7 +207,9 @@ def _weights(phi: pd.DataFrame) -> list[Result]:
         rows.append(
             Result(
                 f"accuracy at Φ = {weight:g}",
-                f"{PUBLISHED_BY_WEIGHT.get(weight, np.nan):.4f} (val.)",
+                f"{PUBLISHED_BY_WEIGHT[weight]:.4f} (val.)"
+                if weight in PUBLISHED_BY_WEIGHT
+                else "",
                 "",
                 row.estimate,
                 row.low,
