@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.errors import InvalidInput

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from attnsci.analysis.selection import order_bias, summarise
 from attnsci.data.bars import WIDTHS, BarScenes

@@ -1,0 +1,68 @@
+"""Notebooks run from top to bottom, and each is the pair of its percent script."""
+
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+SMALL = {"object_attention": "40", "record_your_own_model": "8"}
+NAMES = sorted({path.stem for path in NOTEBOOKS.iterdir() if path.suffix in (".py", ".ipynb")})
+
+
+def code_cells(notebook):
+    return [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def read(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def test_every_notebook_has_its_size_for_tests():
+    assert set(NAMES) == set(SMALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_and_its_script_hold_the_same_cells(name):
+    script = jupytext.read(NOTEBOOKS / f"{name}.py")
+    notebook = read(name)
+    assert code_cells(notebook) == code_cells(script)
+    texts = [
+        [cell.source.strip() for cell in each.cells if cell.cell_type == "markdown"]
+        for each in (notebook, script)
+    ]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_was_executed_in_order_without_errors(name):
+    cells = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert outputs
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_at_reduced_size(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTNSCI_NOTEBOOK_N", SMALL[name])
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    # Whether widgets are installed for progress bars is the reader's business; no other warning.
+    monkeypatch.setenv("PYTHONWARNINGS", "default,ignore:IProgress not found")
+    # They draw into themselves, and the tests into nothing.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = jupytext.read(NOTEBOOKS / f"{name}.py")
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    client.execute()
+    outputs = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
+    kinds = {mime for output in outputs for mime in output.get("data", {})}
+    assert {"image/png", "text/html"} <= kinds
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
