@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,9 +42,11 @@ class Trajectory:
         return self.logits[:, :, -1].argmax(-1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Phase:
-    """One object's worth of looking: fields as in :class:`Trajectory`, without the phase axis."""
+class Phase(NamedTuple):
+    """One object's worth of looking: fields as in :class:`Trajectory`, without the phase axis.
+
+    A tuple, since training on several processes hooks into the tensors of what a forward returns.
+    """
 
     logits: Tensor
     gates: tuple[Tensor, ...]

@@ -4,6 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal, get_args
 
 from attnsci.checks import check_fraction, check_option, check_positive
+from attnsci.errors import InvalidInput
 
 if TYPE_CHECKING:
     from attnsci.data.digit_scenes import SceneConfig
@@ -72,6 +73,10 @@ class ObjectAttentionTraining:
         for name in ("n_objects", "batch_size", "validation_scenes"):
             check_positive(name, getattr(self, name), integer=True)
         check_positive("learning_rate", self.learning_rate)
+        if not 0 <= self.reconstruction_weight < float("inf"):
+            raise InvalidInput(
+                f"reconstruction_weight must be 0 or more; got {self.reconstruction_weight}."
+            )
         check_option("source", self.source, get_args(Source))
 
     @property

@@ -1,5 +1,6 @@
 """Training of object-based attention: recognise and reconstruct one object a phase."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,7 @@ class DigitObjective:
     """
 
     score = "accuracy"
+    forward_methods: tuple[str, ...] = ("phase",)
 
     def __init__(self, config: ObjectAttentionTraining, digits: Digits | None = None) -> None:
         self.config = config
@@ -109,11 +111,18 @@ class DigitObjective:
             self._epoch = epoch
         share = self.config.batch_size // world_size
         start = index * self.config.batch_size + rank * share
-        return self._scenes[self._order[start : start + share]]
+        return self._as_weights(self._scenes[self._order[start : start + share]])
 
     @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    def _as_weights(self, scenes: ObjectScenes) -> ObjectScenes:
+        """Return `scenes` in the number format of the weights."""
+        dtype = next(self.model.parameters()).dtype
+        return dataclasses.replace(
+            scenes, image=scenes.image.to(dtype), objects=scenes.objects.to(dtype)
+        )
 
     def update(
         self,
@@ -128,11 +137,13 @@ class DigitObjective:
         taken = torch.zeros_like(batch.labels, dtype=torch.bool)
         ior = None
         for phase in range(self.config.n_objects):
-            outcome = model.phase(batch.image, ior)
-            chosen, _ = nearest_object(outcome.masked_input.detach(), targets, taken)
-            label, logits = batch.labels[scene, chosen], outcome.logits[:, -1]
-            cross_entropy = functional.cross_entropy(logits, label)
-            error = functional.mse_loss(outcome.masked_input, targets[scene, chosen])
+            # Fabric does this itself only where it wraps the module, on several processes.
+            with fabric.autocast():
+                outcome = model.phase(batch.image, ior)
+                chosen, _ = nearest_object(outcome.masked_input.detach(), targets, taken)
+                label, logits = batch.labels[scene, chosen], outcome.logits[:, -1]
+                cross_entropy = functional.cross_entropy(logits, label)
+                error = functional.mse_loss(outcome.masked_input, targets[scene, chosen])
             loss = cross_entropy + self.config.reconstruction_weight * error
             optimizer.zero_grad()
             fabric.backward(loss)
@@ -158,6 +169,7 @@ class DigitObjective:
         n = min(self.config.validation_scenes, len(scenes))
         right = np.zeros(self.config.n_objects)
         for batch in scenes.batches(128, n):
+            batch = self._as_weights(batch)
             right += right_per_phase(model.module, batch, self.config.strength).sum(0).cpu().numpy()
         by_phase = {f"accuracy_phase_{i + 1}": float(r / n) for i, r in enumerate(right)}
         return {"n": n, "accuracy": float(right.mean() / n), **by_phase}

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm.auto import tqdm
 
+from attnsci.devices import pick_device
 from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.files import atomic_path
 from attnsci.models.weights import save_weights
@@ -29,6 +30,8 @@ class Objective(Protocol):
     model: nn.Module
     score: str
     """Name of the validation metric that picks the best weights; larger is better."""
+    forward_methods: tuple[str, ...]
+    """Methods of the model, other than ``forward``, that `update` differentiates through."""
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return the optimiser of the model's parameters."""
@@ -70,8 +73,8 @@ class Trainer:
 
     Raises
     ------
-    CheckpointError
-        If `out` holds another run.
+    InvalidInput
+        If the machine has no such device, or the device no such precision.
     """
 
     def __init__(
@@ -83,8 +86,11 @@ class Trainer:
         self.objective = objective
         self.out = Path(out)
         self.config = config or TrainerConfig()
+        device = pick_device(self.config.device)
+        if device.type == "cpu" and self.config.precision == "16-mixed":
+            raise InvalidInput("precision '16-mixed' needs a GPU; on a CPU take 'bf16-mixed'.")
         self.fabric = Fabric(
-            accelerator=self.config.device,
+            accelerator=device.type,
             devices=self.config.devices,
             precision=self.config.precision,
         )
@@ -111,7 +117,8 @@ class Trainer:
         fabric, objective = self.fabric, self.objective
         fabric.launch()
         model, optimizer = fabric.setup(objective.model, objective.optimizer())
-        model.mark_forward_method("phase")
+        for name in objective.forward_methods:
+            model.mark_forward_method(name)
         state = {"model": model, "optimizer": optimizer, "epoch": 0, "batch": 0, "step": 0}
         self._resume(state)
         progress = tqdm(
@@ -137,6 +144,15 @@ class Trainer:
         flags = torch.tensor(float(flag), device=self.fabric.device)
         return bool(self.fabric.all_reduce(flags, reduce_op="sum"))
 
+    def _over_processes(self, row: Metrics) -> Metrics:
+        """Return `row` with its floats averaged: each process saw an equal share of the batch."""
+        if self.fabric.world_size == 1:
+            return row
+        names = [name for name, value in row.items() if isinstance(value, float)]
+        values = torch.tensor([float(row[name]) for name in names], device=self.fabric.device)
+        means = self.fabric.all_reduce(values, reduce_op="mean")
+        return {**row, **dict(zip(names, torch.as_tensor(means).tolist(), strict=True))}
+
     def metrics(self) -> pd.DataFrame:
         """Return what has been measured so far."""
         return pd.DataFrame(self._rows)
@@ -156,7 +172,10 @@ class Trainer:
             model.train()
             batch = objective.batch(epoch, index, fabric.global_rank, fabric.world_size)
             where: Metrics = {"split": "train", "epoch": epoch, "step": state["step"]}
-            rows = [{**where, **row} for row in objective.update(model, batch, optimizer, fabric)]
+            rows = [
+                {**where, **self._over_processes(row)}
+                for row in objective.update(model, batch, optimizer, fabric)
+            ]
             self._rows += rows
             progress.update()
             progress.set_postfix({k: f"{v:.3g}" for k, v in rows[-1].items() if k == "loss"})
@@ -190,14 +209,17 @@ class Trainer:
 
     def _save(self, state: dict[str, Any]) -> None:
         signed = {**state, "signature": self._signature(), "best": self._best}
-        if self.fabric.is_global_zero:
-            with atomic_path(self.out / "metrics.parquet") as temporary:
-                self.metrics().to_parquet(temporary, index=False)
-            with atomic_path(self.out / "run.json") as temporary:
-                temporary.write_text(to_json(provenance(**self.objective.provenance())))
-            with atomic_path(self.out / "last.ckpt") as temporary:
-                self.fabric.save(temporary, signed)
-        self.fabric.barrier()
+        checkpoint = self.out / "last.ckpt"
+        if not self.fabric.is_global_zero:
+            # Fabric gathers the state and waits for all processes; only the first writes.
+            self.fabric.save(checkpoint, signed)
+            return
+        with atomic_path(self.out / "metrics.parquet") as temporary:
+            self.metrics().to_parquet(temporary, index=False)
+        with atomic_path(self.out / "run.json") as temporary:
+            temporary.write_text(to_json(provenance(**self.objective.provenance())))
+        with atomic_path(checkpoint) as temporary:
+            self.fabric.save(temporary, signed)
 
     def _resume(self, state: dict[str, Any]) -> None:
         path = self.out / "last.ckpt"
@@ -206,19 +228,19 @@ class Trainer:
         signed: dict[str, Any] = {"signature": ""}
         saved = {**state, "best": 0.0}
         with self._readable(path):
-            self.fabric.load(path, signed, strict=False, weights_only=True)
+            self.fabric.load(path, signed, weights_only=True)
         # Before anything is loaded into the model, which another folder may be given.
         if signed["signature"] != self._signature():
             raise CheckpointError(
                 f"{self.out} holds a run with other settings or data (see run.json there). "
                 "Choose another --out, or delete that folder to start afresh."
             )
-        with self._readable(path):
-            self.fabric.load(path, saved, strict=False, weights_only=True)
-        state.update({key: saved[key] for key in ("epoch", "batch", "step")})
-        self._best = saved["best"]
         with self._readable(self.out / "metrics.parquet") as rows:
             kept = pd.read_parquet(rows)
+        with self._readable(path):
+            self.fabric.load(path, saved, weights_only=True)
+        state.update({key: saved[key] for key in ("epoch", "batch", "step")})
+        self._best = saved["best"]
         # Metrics are written before the checkpoint: a kill between the two leaves rows too many.
         kept = kept[kept["step"] < state["step"]]
         self._rows = [
