@@ -18,6 +18,7 @@ from attnsci.errors import InvalidInput
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.zoo import Pretrained
 from attnsci.papers.object_attention.measure import BATCH, show_scenes
+from attnsci.seeds import numpy_generator
 from attnsci.training.object_attention import nearest_object
 
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -130,11 +131,14 @@ def lone_digit_sweep(
     return pd.DataFrame(rows)
 
 
-def cue_by_template(model: ObjectAttention, scenes: DigitScenes, n: int) -> pd.DataFrame:
+def cue_by_template(
+    model: ObjectAttention, scenes: DigitScenes, n: int, *, seed: int = 0
+) -> pd.DataFrame:
     """Inhibit what a lone object left inhibited, show the pair, and see what is attended first.
 
     If the inhibition is that of an object, the template of either object makes the network
-    attend to the other one.
+    attend to the other one. The lone object has the scenes' noise around it, as the network was
+    trained to expect.
 
     Parameters
     ----------
@@ -144,6 +148,8 @@ def cue_by_template(model: ObjectAttention, scenes: DigitScenes, n: int) -> pd.D
         Scenes of two objects.
     n : int
         Scenes shown.
+    seed : int
+        Of the noise around the lone objects.
 
     Returns
     -------
@@ -155,8 +161,12 @@ def cue_by_template(model: ObjectAttention, scenes: DigitScenes, n: int) -> pd.D
     rows = []
     for slot in range(2):
         other_first, right, total = 0, 0, 0
+        generator = numpy_generator(seed, slot)
         for batch in scenes.batches(BATCH, n):
-            cue = _template(model, batch.objects[:, slot])
+            alone = batch.objects[:, slot]
+            noise = generator.random(alone.shape, np.float32) * np.float32(scenes.config.noise)
+            surrounded = torch.where(alone > 0, alone, torch.from_numpy(noise).to(alone.device))
+            cue = _template(model, surrounded)
             with torch.no_grad():
                 trajectory = model.run(batch.image, n_phases=1, initial_ior=cue)
             targets = batch.targets(model.config.strength)
@@ -181,7 +191,7 @@ def cue_by_template(model: ObjectAttention, scenes: DigitScenes, n: int) -> pd.D
 
 
 def _template(model: ObjectAttention, alone: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return the inhibition that one phase with an object alone, on black, leaves behind."""
+    """Return the inhibition that one phase with an object alone leaves behind."""
     with torch.no_grad():
         return tuple(mask[:, 0] for mask in model.run(alone, n_phases=1).ior)
 

@@ -298,7 +298,7 @@ def _controls(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
     tables["lone"] = lone_digit_sweep(
         model, bench.digits, scale.lone_digits, offsets=offsets, seed=seed
     )
-    tables["cues"] = cue_by_template(model, scenes, scale.control_scenes)
+    tables["cues"] = cue_by_template(model, scenes, scale.control_scenes, seed=seed)
     moved = gate_convergence(model, scenes, min(scale.control_scenes, 200))
     order = tables["order"]
     order = order[order["network"] == name_of(bench.main)]
