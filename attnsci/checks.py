@@ -93,7 +93,7 @@ def check_finite(parameter: str, array: Any) -> Any:
     """Return `array` (anything NumPy can view) if it holds no NaN and no infinity."""
     bad = ~np.isfinite(np.asarray(array))
     if bad.any():
-        where = tuple(int(axis[0]) for axis in np.nonzero(bad))
+        where = tuple(np.argwhere(bad)[0].tolist())
         raise InvalidInput(
             f"{parameter} holds {int(bad.sum())} values that are NaN or infinite, the first at "
             f"index {where}. Remove or replace them first."
