@@ -385,7 +385,8 @@ def test_evaluate_prints_and_writes_numbers_with_n_and_interval(weights, tmp_pat
 def test_few_scenes_cover_all_classes(weights, tmp_path, capsys):
     asked = commands.Evaluate(model=str(weights), n=10, device="cpu")
     _, scenes = asked.load()
-    index = np.concatenate([batch.metadata["index"].numpy() for batch in scenes.batches(8, asked.n)])
+    batches = list(scenes.batches(8, asked.n))
+    index = np.concatenate([batch.metadata["index"].numpy() for batch in batches])
     assert sorted(scenes.digits.labels[index]) == list(range(10))
 
 

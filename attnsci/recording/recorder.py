@@ -447,7 +447,7 @@ def record(
     >>> recording["0"].dims
     ('stimulus', 'time', 'channel', 'y', 'x')
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     check_positive("batch_size", batch_size, integer=True)
     total = schema.count_stimuli(stimuli, n_stimuli)

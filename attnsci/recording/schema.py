@@ -322,12 +322,14 @@ def to_tensor(image: Any) -> "torch.Tensor":
         values = np.ascontiguousarray(getattr(image, "values", image))
         image = torch.from_numpy(values if values.flags.writeable else values.copy())
     # A sum is NaN or infinite if an entry is, and costs far less than looking at each.
-    if image.is_floating_point() and not bool(torch.isfinite(image.sum(dtype=torch.float64))):
+    if image.is_floating_point() and not bool(torch.isfinite(image.sum())):
         bad = ~torch.isfinite(image.flatten(1)).all(1)
-        raise InvalidInput(
-            f"{int(bad.sum())} images hold NaN or infinity, the first at index "
-            f"{int(bad.nonzero()[0])} of its batch. Their responses would look like missing ones."
-        )
+        if bad.any():
+            raise InvalidInput(
+                f"{int(bad.sum())} images hold NaN or infinity, the first at index "
+                f"{int(bad.nonzero()[0])} of its batch. Their responses would look like missing "
+                "ones."
+            )
     return image
 
 

@@ -96,7 +96,7 @@ def run_sweep(
         After Ctrl-C, once the running jobs have saved their state.
     """
     import pandas as pd
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     check_not_empty("configs", configs)
     check_positive("workers", workers, integer=True)

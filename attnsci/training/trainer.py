@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from attnsci.devices import pick_device
 from attnsci.errors import CheckpointError, InvalidInput
