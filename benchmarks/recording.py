@@ -7,6 +7,7 @@ be compared between machines, milliseconds cannot.
 
     python benchmarks/recording.py            # the whole table
     python benchmarks/recording.py "record"   # one method
+    TMPDIR=/dev/shm python benchmarks/recording.py "record, Zarr"   # without the disk
 
 torchlens is a peer for this bench only: pip install torchlens==2.36.1 beside the package.
 """
@@ -36,6 +37,7 @@ N, BATCH, ROUNDS = 512, 64, 5
 MEBIBYTE = 2**20
 VALUES = 114_152
 PAYLOAD = N * VALUES * 4 / MEBIBYTE
+STORED = 186  # MiB, after compression
 # What methods wrote is deleted between the rounds, outside the measured time.
 scratch = tempfile.TemporaryDirectory()
 
@@ -131,6 +133,15 @@ def streamed(model: Any, images: Any) -> Any:
     return ours(model, images, store=Path(folder) / "run.zarr").layers
 
 
+def written(model: Any, images: Any) -> None:
+    """Run plainly and write as many random bytes as a store holds: the limit of this disk."""
+    plain(model, images)
+    block = os.urandom(MEBIBYTE)
+    with Path(tempfile.mkdtemp(dir=scratch.name), "raw").open("wb") as file:
+        for _ in range(int(STORED * len(images) / N)):
+            file.write(block)
+
+
 def torchlens(model: Any, images: Any, *, disk: bool) -> Any:
     import torchlens as peer
 
@@ -147,6 +158,7 @@ METHODS: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
     "hooks, clone": (lambda m, x: hooks(m, x, clone=True), ROUNDS),
     "hooks, preallocated": (lambda m, x: preallocated(m, x, BATCH), ROUNDS),
     "record": (ours, ROUNDS),
+    "plain and a raw write": (written, ROUNDS),
     "record, Zarr": (streamed, ROUNDS),
     "record, mean_xy": (averaged, ROUNDS),
     "torchlens, memory": (lambda m, x: torchlens(m, x, disk=False), 2),

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -161,3 +164,65 @@ def test_progress_bar_counts_stimuli(capsys):
     assert "/10" in capsys.readouterr().err
     record(network(), ROWS, "0")
     assert capsys.readouterr().err == ""
+
+
+COST = """
+    import json, os, sys, threading, time, torch
+    from pathlib import Path
+    from attnsci.recording import record
+
+    torch.set_num_threads(1)
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 16, 5, padding=2), torch.nn.ReLU(inplace=True))
+    images = torch.rand(256, 1, 64, 64)
+
+    def resident():
+        pages = Path("/proc/self/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def peak(run):
+        base = top = resident()
+        over = threading.Event()
+        def watch():
+            nonlocal top
+            while not over.wait(0.001):
+                top = max(top, resident())
+        thread = threading.Thread(target=watch)
+        thread.start()
+        run()
+        over.set()
+        thread.join()
+        return max(top, resident()) - base
+
+    def plain():
+        with torch.no_grad():
+            for start in range(0, 256, 16):
+                model(images[start : start + 16])
+
+    def cpu(run):
+        start = time.process_time()
+        run()
+        return time.process_time() - start
+
+    def memory(n=256):
+        record(model, images[:n], "0", batch_size=16)
+
+    def store(n=256):
+        record(model, images[:n], "0", batch_size=16, chunk=16, store=f"{sys.argv[1]}/{n}.zarr")
+
+    plain(), store(16), memory(16)
+    print(json.dumps({"store": peak(store), "memory": peak(memory),
+                      "ratio": sorted(cpu(memory) / cpu(plain) for _ in range(5))[1]}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_and_time_stay_within_bounds(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(COST), str(tmp_path)],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    cost = json.loads(done.stdout)
+    payload, chunk = 64, 4  # MiB: 256 images of 16 maps of 64 x 64
+    assert cost["memory"] <= 1.25 * payload
+    assert cost["store"] <= 3 * chunk + 20
+    assert cost["ratio"] < 3
