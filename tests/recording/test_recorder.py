@@ -172,7 +172,14 @@ COST = """
     from attnsci.recording import record
 
     torch.set_num_threads(1)
-    model = torch.nn.Sequential(torch.nn.Conv2d(1, 16, 5, padding=2), torch.nn.ReLU(inplace=True))
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 16, 5, padding=2),
+        torch.nn.ReLU(inplace=True),
+        # Unrecorded work: as much of it for each recorded byte as a ResNet-18 has.
+        torch.nn.MaxPool2d(4),
+        torch.nn.Conv2d(16, 128, 3, padding=1),
+        torch.nn.Conv2d(128, 128, 3, padding=1),
+    )
     images = torch.rand(256, 1, 64, 64)
 
     def resident():
@@ -210,7 +217,7 @@ COST = """
         record(model, images[:n], "0", batch_size=16, chunk=16, store=f"{sys.argv[1]}/{n}.zarr")
 
     plain(), store(16), memory(16)
-    print(json.dumps({"store": peak(store), "memory": peak(memory),
+    print(json.dumps({"plain": peak(plain), "store": peak(store), "memory": peak(memory),
                       "ratio": sorted(cpu(memory) / cpu(plain) for _ in range(5))[1]}))
 """
 
@@ -223,6 +230,7 @@ def test_memory_and_time_stay_within_bounds(tmp_path):
     )  # fmt: skip
     cost = json.loads(done.stdout)
     payload, chunk = 64, 4  # MiB: 256 images of 16 maps of 64 x 64
-    assert cost["memory"] <= 1.25 * payload
-    assert cost["store"] <= 3 * chunk + 20
-    assert cost["ratio"] < 3
+    # Above what the model itself needs: the payload, or three chunks and their compression.
+    assert cost["memory"] <= 1.25 * payload + cost["plain"]
+    assert cost["store"] <= 5 * chunk + cost["plain"] + 10
+    assert cost["ratio"] < 2
