@@ -1,7 +1,7 @@
 """Scenes of several overlapping digits, composed in batches from a seed and an index."""
 
-import copy
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -122,8 +122,9 @@ class DigitScenes:
         order = np.argsort(generator.random((n, n_objects)), axis=1)
         if not config.equal_labels:
             members = self._redraw_equal(members)
+        self._every = np.arange(n)
         self.members = np.take_along_axis(members, order, 1)
-        self._noise: Any = generator.bit_generator
+        self._noise_start: Any = generator.bit_generator.state
 
     def _redraw_equal(self, members: np.ndarray) -> np.ndarray:
         """Replace partners until no scene holds a label twice."""
@@ -149,15 +150,16 @@ class DigitScenes:
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> ObjectScenes:
         """Compose the scenes at `index`, as one batch."""
-        every = np.arange(len(self))
-        chosen = np.atleast_1d(every[index])
+        chosen = np.atleast_1d(self._every[index])
         members = self.members[chosen]
         rows = torch.as_tensor(members, device=self.device)
-        objects = self._place(self._images[rows])
-        image = objects.sum(1).clamp_(max=1)
+        digits = self._images.index_select(0, rows.flatten()).view(*rows.shape, SIDE, SIDE)
+        objects = self._place(digits)
+        image = functools.reduce(torch.add, objects.unbind(1)).clamp(max=1)
         if self.config.noise:
-            noise = self._noise_of(chosen).to(self.device)
-            image = torch.where(image > 0, image, noise)
+            # 1 where the scene is 0: exact, and many times faster than comparing cell by cell.
+            empty = 1 - image.ceil()
+            image.addcmul_(self._noise_of(chosen).to(self.device), empty)
         labels = self._labels[rows]
         metadata = {"index": torch.as_tensor(chosen)}
         for slot in range(self.config.n_objects):
@@ -175,21 +177,26 @@ class DigitScenes:
     def _place(self, digits: Tensor) -> Tensor:
         """Put digits (N, object, 28, 28), uint8, into their slots."""
         height, width = self.config.canvas
-        objects = torch.zeros(*digits.shape[:2], 1, height, width, device=self.device)
+        objects = digits.new_zeros(*digits.shape[:2], 1, height, width)
         for slot, (row, column) in enumerate(self.config.corners):
-            objects[:, slot, 0, row : row + SIDE, column : column + SIDE] = digits[:, slot] / 255
-        return objects
+            objects[:, slot, 0, row : row + SIDE, column : column + SIDE] = digits[:, slot]
+        return objects / 255
 
     def _noise_of(self, chosen: np.ndarray) -> Tensor:
         """Return noise (N, 1, H, W), read from each scene's own place in the random stream."""
         height, width = self.config.canvas
         cells = height * width
-        out = np.empty((len(chosen), cells), np.float32)
+        drawn = np.empty((len(chosen), cells))
+        stream = np.random.PCG64(0)
+        stream.state = self._noise_start
+        generator = np.random.Generator(stream)
+        reached = 0
         for run in _consecutive(chosen):
-            stream = copy.deepcopy(self._noise)
-            stream.advance(int(chosen[run.start]) * cells)
-            drawn = np.random.Generator(stream).random((run.stop - run.start, cells))
-            out[run] = drawn.astype(np.float32)
+            first = int(chosen[run.start])
+            stream.advance((first - reached) * cells)
+            generator.random(out=drawn[run])
+            reached = first + run.stop - run.start
+        out = drawn.astype(np.float32)
         out *= np.float32(self.config.noise)
         return torch.from_numpy(out).view(-1, 1, height, width)
 
