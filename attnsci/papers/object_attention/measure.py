@@ -233,19 +233,34 @@ class _Running:
         """Add a batch: activations (N, phase, …) and whether the bar was attended first."""
         self.n += len(bar_first)
         self.bar_first += int(bar_first.sum())
-        for level, activation in enumerate(activations):
-            swap = bar_first.view(-1, *[1] * (activation.ndim - 1))
-            # (attended, unattended) is (phase 1, phase 2) where the bar came first.
-            ordered = torch.where(swap, activation, activation.flip(1))
-            largest, total, phases = ordered.amax(0), ordered.double().sum(0), activation.double()
-            if level == len(self.largest):
-                self.largest.append(largest)
-                self.total.append(total)
-                self.by_phase.append(phases.sum(0))
-            else:
-                self.largest[level] = torch.maximum(self.largest[level], largest)
-                self.total[level] += total
-                self.by_phase[level] += phases.sum(0)
+        for first in (True, False):
+            chosen = bar_first == first
+            if not chosen.any():
+                continue
+            for level, activation in enumerate(activations):
+                # Nearly always all bars of a batch come first, or none: nothing is copied then.
+                responses = activation if chosen.all() else activation[chosen]
+                largest, phases = _largest(responses), responses.sum(0, dtype=torch.float64)
+                # (attended, unattended) is (phase 1, phase 2) where the bar came first.
+                total = phases.clone() if first else phases.flip(0)
+                largest = largest if first else largest.flip(0)
+                if level == len(self.largest):
+                    self.largest.append(largest)
+                    self.total.append(total)
+                    self.by_phase.append(phases)
+                else:
+                    self.largest[level] = torch.maximum(self.largest[level], largest)
+                    self.total[level] += total
+                    self.by_phase[level] += phases
+
+
+def _largest(responses: Tensor) -> Tensor:
+    """Return the maximum over stimuli of (N, phase, C, H, W), channels being innermost in memory.
+
+    Over one flat row a stimulus it is more than ten times faster than over five strided axes.
+    """
+    rows = responses.permute(0, 1, 3, 4, 2)
+    return rows.flatten(1).amax(0).view(rows.shape[1:]).permute(0, 3, 1, 2)
 
 
 def _curves(sums: dict[float, _Running]) -> xr.Dataset:
