@@ -12,6 +12,7 @@ be compared between machines, milliseconds cannot.
 torchlens is a peer for this bench only: pip install torchlens==2.36.1 beside the package.
 """
 
+import argparse
 import gc
 import importlib.util
 import json
@@ -263,10 +264,19 @@ def bars(results: dict[str, dict[str, float]]) -> list[tuple[str, str, str, bool
 
 def main() -> None:
     """Measure every method in a fresh process and print the table and the bars."""
-    if len(sys.argv) > 2 and sys.argv[1] == "--measure":
-        print(json.dumps(measure(sys.argv[2])))
+    names = [*METHODS, *SMALL]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("method", nargs="*", help=f"one or more of {names}; default: all")
+    parser.add_argument("--measure", choices=names, help="run one method in this process: JSON")
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.measure)))
         return
-    wanted = sys.argv[1:] or [*METHODS, *SMALL]
+    if unknown := set(arguments.method) - set(names):
+        parser.error(f"unknown method {sorted(unknown)[0]!r}; there are {names}")
+    wanted = arguments.method or names
     if importlib.util.find_spec("torchlens") is None:
         print("torchlens is not installed: pip install torchlens==2.36.1 to compare with it\n")
         wanted = [name for name in wanted if not name.startswith("torchlens")]
