@@ -19,7 +19,7 @@ GROUND = {"errors", "checks", "provenance", "seeds", "files", "devices", "_torch
 ARROWS: dict[str, set[str]] = {
     "geometry": set(),
     "gaze": {"geometry"},
-    "data": {"geometry"},
+    "data": {"geometry", "gaze"},
     "sensors": {"geometry"},
     "models": {"sensors", "gaze", "geometry"},
     "training": {"models", "data", "sensors", "gaze", "geometry"},

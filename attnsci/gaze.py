@@ -1,0 +1,439 @@
+"""The scanpath container: built from tables, arrays and dictionaries, and checked.
+
+An `xarray.Dataset` of dims ``scanpath`` and ``fixation`` with ``x`` and ``y`` in stimulus
+pixels and ``duration`` in seconds (NaN where there is none), padded with NaN after
+``n_fixations``; coordinates ``image`` and ``observer`` (text) on ``scanpath``; the `Viewing` as
+JSON in the attributes. Coordinates stay as the source has them: every correction is a call of
+its own, and is remembered in ``attrs["steps"]``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnsci.checks import check_option
+from attnsci.errors import InvalidInput
+from attnsci.geometry import Viewing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+KEYS = ("image", "observer", "task", "sample")
+"""Coordinates that name a scanpath, the last two optional."""
+UNITS = {"s": 1.0, "ms": 1e-3}
+
+
+def from_frame(
+    frame: "pd.DataFrame",
+    viewing: Viewing,
+    *,
+    columns: Mapping[str, str] | None = None,
+    duration_unit: str = "s",
+) -> "xr.Dataset":
+    """Return scanpaths from a table with one row a fixation.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns ``image``, ``observer``, ``fixation`` (consecutive within a scanpath), ``x``,
+        ``y``; optional ``duration``, ``onset``, ``task``, ``sample`` and, on every row of a
+        scanpath, ``width_px``, ``height_px``. ``duration_ms`` and ``onset_ms`` are read as
+        milliseconds.
+    viewing : Viewing
+        Geometry.
+    columns : mapping of str to str, optional
+        Our name to the table's: ``{"x": "CURRENT_FIX_X"}``.
+    duration_unit : {"s", "ms"}
+        Of the columns ``duration`` and ``onset``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Scanpaths in the order in which the table first names them.
+
+    Raises
+    ------
+    InvalidInput
+        If a column is missing, a cell is not a number, a fixation is doubled or left out, or a
+        value cannot be; the message names the row.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"image": "a", "observer": 1, "fixation": [0, 1],
+    ...                       "x": [10.0, 20.0], "y": [5.0, 5.0], "duration": [0.2, 0.3]})
+    >>> from_frame(table, Viewing(80, 60)).sizes["fixation"]
+    2
+    """
+    import pandas as pd
+
+    check_option("duration_unit", duration_unit, UNITS)
+    named = _renamed(frame, columns or {})
+    if named.empty:
+        raise InvalidInput("The table of fixations has no rows.")
+    keys = [key for key in KEYS if key in named]
+    for key in keys:
+        _no_missing(named, key)
+    scale = {"duration": UNITS[duration_unit], "onset": UNITS[duration_unit]}
+    for name in ("duration", "onset"):
+        if f"{name}_ms" in named:
+            if name in named:
+                raise InvalidInput(f"The table has both {name} and {name}_ms; keep one of them.")
+            named = named.rename(columns={f"{name}_ms": name})
+            scale[name] = UNITS["ms"]
+    numbers = [n for n in ("fixation", "x", "y", "duration", "onset") if n in named]
+    values = {name: _numbers(named, name) for name in numbers}
+    for name in set(numbers) & set(scale):
+        # Rounded, since 246 ms times .001 is not the double nearest to .246.
+        values[name] = np.round(values[name] * scale[name], 12)
+
+    text = {key: as_text(named[key].to_numpy()) for key in keys}
+    groups = pd.DataFrame(text).groupby(keys, sort=False).ngroup().to_numpy()
+    order = np.lexsort((values["fixation"], groups))
+    groups = groups[order]
+    lengths = np.bincount(groups)
+    starts = np.cumsum(lengths) - lengths
+    _check_index(named, values["fixation"][order], groups, starts, order)
+    column = np.arange(len(order)) - np.repeat(starts, lengths)
+
+    def padded(name: str) -> np.ndarray:
+        out = np.full((len(lengths), lengths.max()), np.nan)
+        out[groups, column] = values[name][order]
+        return out
+
+    first = order[starts]
+    coords = {key: text[key][first] for key in keys}
+    for side in ("width_px", "height_px"):
+        if side in named:
+            coords[side] = _numbers(named, side)[first]
+    arrays = {name: padded(name) for name in numbers if name != "fixation"}
+    arrays.setdefault("duration", np.full_like(arrays["x"], np.nan))
+    return validate(_dataset(arrays, lengths, coords, viewing))
+
+
+def from_arrays(
+    x: Any,
+    y: Any,
+    duration: Any = None,
+    *,
+    image: Sequence[Any],
+    observer: Sequence[Any],
+    viewing: Viewing,
+    n_fixations: Any = None,
+    **coords: Sequence[Any],
+) -> "xr.Dataset":
+    """Return scanpaths from arrays.
+
+    Parameters
+    ----------
+    x, y : array-like (N, F), or N sequences of any lengths
+        Stimulus pixels; in an array NaN stands after the end of a scanpath.
+    duration : the same, optional
+        Seconds.
+    image, observer : sequence of length N
+        Names; one text serves all.
+    viewing : Viewing
+        Geometry.
+    n_fixations : array-like (N,), optional
+        Lengths, where rows of the arrays are padded with something else than NaN.
+    **coords
+        More coordinates of length N: ``task``, ``sample``, ``width_px``, ``height_px`` …
+
+    Raises
+    ------
+    InvalidInput
+        If lengths differ, or a value cannot be.
+
+    Examples
+    --------
+    >>> paths = from_arrays([[10, 20], [30]], [[5, 5], [9]], image=["a", "b"], observer="model",
+    ...                     viewing=Viewing(80, 60))
+    >>> paths.n_fixations.values.tolist()
+    [2, 1]
+    """
+    arrays = {"x": _padded("x", x), "y": _padded("y", y)}
+    if arrays["x"].shape != arrays["y"].shape:
+        raise InvalidInput(f"x is {arrays['x'].shape} and y {arrays['y'].shape}; they must agree.")
+    shape = arrays["x"].shape
+    if duration is not None:
+        arrays["duration"] = _padded("duration", duration)
+        if arrays["duration"].shape != shape:
+            raise InvalidInput(f"duration is {arrays['duration'].shape} and x {shape}.")
+    else:
+        arrays["duration"] = np.full(shape, np.nan)
+    if n_fixations is None:
+        given = ~(np.isnan(arrays["x"]) & np.isnan(arrays["y"]))
+        lengths = np.where(given.any(1), shape[1] - np.argmax(given[:, ::-1], 1), 0)
+    else:
+        lengths = np.asarray(n_fixations)
+        if lengths.shape != shape[:1] or (lengths < 0).any() or (lengths > shape[1]).any():
+            raise InvalidInput(f"n_fixations must be {shape[0]} lengths of 0 to {shape[1]}.")
+        tail = np.arange(shape[1]) >= lengths[:, None]
+        arrays = {name: np.where(tail, np.nan, values) for name, values in arrays.items()}
+    names = {"image": image, "observer": observer, **coords}
+    columns = {name: _column(name, values, shape[0]) for name, values in names.items()}
+    return validate(_dataset(arrays, lengths, columns, viewing))
+
+
+def from_dict(paths: Mapping[Any, Any], viewing: Viewing, observer: str = "model") -> "xr.Dataset":
+    """Return scanpaths from ``{image: array}`` or ``{image: {observer: array}}``.
+
+    Parameters
+    ----------
+    paths : mapping
+        Arrays (F, 2) of x and y, or (F, 3) with durations in seconds.
+    viewing : Viewing
+        Geometry.
+    observer : str
+        Who looked, where the mapping does not say.
+
+    Raises
+    ------
+    InvalidInput
+        If an array has another shape, or a value cannot be.
+
+    Examples
+    --------
+    >>> from_dict({"a": {"s1": [[10, 5, 0.2]]}}, Viewing(80, 60)).observer.values.tolist()
+    ['s1']
+    """
+    rows = []
+    for image, found in paths.items():
+        each = found if isinstance(found, Mapping) else {observer: found}
+        for name, values in each.items():
+            array = np.asarray(values, float)
+            if array.size == 0:
+                array = array.reshape(0, 3)
+            if array.ndim != 2 or array.shape[1] not in (2, 3):
+                raise InvalidInput(
+                    f"The scanpath of observer {name!r} on image {image!r} has shape "
+                    f"{array.shape}; it must be (fixations, 2) or (fixations, 3)."
+                )
+            rows.append((image, name, array))
+    if not rows:
+        raise InvalidInput("There are no scanpaths in the mapping.")
+    none = np.nan
+    return from_arrays(
+        [array[:, 0] for *_, array in rows],
+        [array[:, 1] for *_, array in rows],
+        [array[:, 2] if array.shape[1] == 3 else [none] * len(array) for *_, array in rows],
+        image=[image for image, *_ in rows],
+        observer=[name for _, name, _ in rows],
+        viewing=viewing,
+    )
+
+
+def viewing_of(scanpaths: "xr.Dataset") -> Viewing:
+    """Return the geometry that the set carries.
+
+    Raises
+    ------
+    InvalidInput
+        If it carries none.
+    """
+    if "viewing" not in scanpaths.attrs:
+        raise InvalidInput("The scanpaths carry no Viewing; build them with attnsci.scanpaths.")
+    return Viewing.from_json(scanpaths.attrs["viewing"])
+
+
+def frame_sizes(scanpaths: "xr.Dataset") -> tuple[np.ndarray, np.ndarray]:
+    """Return the width and the height (N,) in pixels of the image under each scanpath."""
+    viewing, n = viewing_of(scanpaths), scanpaths.sizes["scanpath"]
+    if "width_px" in scanpaths.coords:
+        return scanpaths["width_px"].to_numpy(), scanpaths["height_px"].to_numpy()
+    return np.full(n, float(viewing.width_px)), np.full(n, float(viewing.height_px))
+
+
+def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
+    """Return the set if it keeps the contract of this module.
+
+    Raises
+    ------
+    InvalidInput
+        If something is missing, or a value cannot be; the message names image, observer and
+        fixation of the first one.
+    """
+    for name in ("x", "y", "duration"):
+        if name not in scanpaths or scanpaths[name].dims != ("scanpath", "fixation"):
+            raise InvalidInput(f"Scanpaths need {name} of dims (scanpath, fixation).")
+    for name in ("image", "observer", "n_fixations"):
+        if name not in scanpaths.coords:
+            raise InvalidInput(f"Scanpaths need the coordinate {name} on scanpath.")
+    viewing_of(scanpaths)
+    x, y, duration = (scanpaths[name].to_numpy() for name in ("x", "y", "duration"))
+    inside = np.arange(x.shape[1]) < scanpaths["n_fixations"].to_numpy()[:, None]
+    has_duration = ~np.isnan(duration)
+    lacking = inside & ~has_duration & has_duration.any(1, keepdims=True)
+    tests = [
+        ("has no finite coordinates", inside & ~(np.isfinite(x) & np.isfinite(y))),
+        ("stands after the end of its scanpath", ~inside & ~(np.isnan(x) & np.isnan(y))),
+        ("has a negative or infinite duration", (duration < 0) | np.isinf(duration)),
+        ("lacks its duration, which others of the scanpath have", lacking),
+    ]
+    if "onset" in scanpaths:
+        onset = scanpaths["onset"].to_numpy()
+        back = np.zeros_like(inside)
+        back[:, 1:] = inside[:, 1:] & (np.diff(onset, axis=1) < 0)
+        tests.append(("begins before the one it follows", back))
+    for what, bad in tests:
+        if bad.any():
+            row, fixation = np.argwhere(bad)[0]
+            raise InvalidInput(
+                f"Fixation {fixation} of {_name(scanpaths, row)} {what}: x = {x[row, fixation]}, "
+                f"y = {y[row, fixation]}, duration = {duration[row, fixation]}; "
+                f"{int(bad.sum())} such in all. Correct or remove them first."
+            )
+    _check_distinct(scanpaths)
+    return scanpaths
+
+
+def to_frame(scanpaths: "xr.Dataset") -> "pd.DataFrame":
+    """Return one row a fixation: the scanpath's coordinates, ``fixation``, x, y, duration (s)."""
+    import pandas as pd
+
+    lengths = scanpaths["n_fixations"].to_numpy()
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    column = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    names = [n for n in (*KEYS, "width_px", "height_px") if n in scanpaths.coords]
+    coords = {name: scanpaths[name].to_numpy()[rows] for name in names}
+    values = {
+        name: scanpaths[name].to_numpy()[rows, column]
+        for name in ("x", "y", "duration", "onset")
+        if name in scanpaths
+    }
+    return pd.DataFrame({**coords, "fixation": column, **values})
+
+
+# --- building ----------------------------------------------------------------------------------
+
+
+def _dataset(
+    arrays: Mapping[str, np.ndarray],
+    lengths: np.ndarray,
+    coords: Mapping[str, np.ndarray],
+    viewing: Viewing,
+) -> "xr.Dataset":
+    import xarray as xr
+
+    on_scanpath = {name: ("scanpath", values) for name, values in coords.items()}
+    return xr.Dataset(
+        {name: (("scanpath", "fixation"), values) for name, values in arrays.items()},
+        coords={**on_scanpath, "n_fixations": ("scanpath", lengths.astype(np.int64))},
+        attrs={"viewing": viewing.to_json(), "steps": "[]"},
+    )
+
+
+def _renamed(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFrame":
+    absent = [theirs for theirs in columns.values() if theirs not in frame]
+    if absent:
+        raise InvalidInput(f"No column is called {absent[0]!r}; there are {list(frame.columns)}.")
+    named = frame.rename(columns={theirs: ours for ours, theirs in columns.items()})
+    required = ("image", "observer", "fixation", "x", "y")
+    missing = [name for name in required if name not in named]
+    if missing:
+        raise InvalidInput(
+            f"The table lacks the column(s) {', '.join(missing)}; it has {list(frame.columns)}. "
+            "Name yours by columns={'x': 'CURRENT_FIX_X', ...}."
+        )
+    doubled = named.columns[named.columns.duplicated()]
+    if len(doubled):
+        raise InvalidInput(f"Two columns are called {doubled[0]!r}.")
+    return named.reset_index(drop=True)
+
+
+def _no_missing(frame: "pd.DataFrame", column: str) -> None:
+    bad = frame[column].isna().to_numpy()
+    if bad.any():
+        raise InvalidInput(f"Row {int(np.argmax(bad))} has no {column}; {int(bad.sum())} in all.")
+
+
+def _numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
+    import pandas as pd
+
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float, na_value=np.nan)
+    bad = np.isnan(values) & frame[column].notna().to_numpy()
+    if column in ("fixation", "x", "y", "width_px", "height_px"):
+        bad = ~np.isfinite(values)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InvalidInput(
+            f"Row {row} (counted from 0) has {column} = {frame[column].iloc[row]!r}, which is no "
+            f"finite number; {int(bad.sum())} such rows in all."
+        )
+    return values
+
+
+def _check_index(
+    frame: "pd.DataFrame",
+    index: np.ndarray,
+    groups: np.ndarray,
+    starts: np.ndarray,
+    order: np.ndarray,
+) -> None:
+    """Raise if a fixation is doubled or left out."""
+    inner = np.ones(len(index), bool)
+    inner[starts] = False
+    step = np.diff(index, prepend=index[0] - 1)
+    late = np.zeros(len(index), bool)
+    late[starts] = index[starts] != index[starts].min()
+    tests = [
+        ("comes twice", inner & (step == 0)),
+        ("does not follow the one before it by 1", inner & (step != 1)),
+        (f"is its first, and others begin at {index[starts].min():g}", late),
+    ]
+    for what, bad in tests:
+        if bad.any():
+            at = int(np.argmax(bad))
+            row = frame.iloc[order[at]]
+            raise InvalidInput(
+                f"Row {int(order[at])} (counted from 0): fixation {index[at]:g} of observer "
+                f"{row['observer']!r} on image {row['image']!r} {what}; {int(bad.sum())} such "
+                "rows in all. If one table holds several scanpaths of an observer on an image, "
+                "number them in a column 'sample'."
+            )
+
+
+def _check_distinct(scanpaths: "xr.Dataset") -> None:
+    import pandas as pd
+
+    keys = {key: scanpaths[key].to_numpy() for key in KEYS if key in scanpaths.coords}
+    doubled = pd.DataFrame(keys).duplicated().to_numpy()
+    if doubled.any():
+        raise InvalidInput(
+            f"Two scanpaths are of {_name(scanpaths, int(np.argmax(doubled)))}. Tell them apart by "
+            "a coordinate 'sample'."
+        )
+
+
+def _name(scanpaths: "xr.Dataset", row: int) -> str:
+    image, observer = (str(scanpaths[key].to_numpy()[row]) for key in ("image", "observer"))
+    return f"observer {observer!r} on image {image!r}"
+
+
+def _padded(name: str, values: Any) -> np.ndarray:
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        array = values.astype(float)
+        if array.ndim != 2:
+            raise InvalidInput(f"{name} must be (scanpaths, fixations); got {array.shape}.")
+        return array
+    rows = [np.asarray(row, float).ravel() for row in values]
+    lengths = np.array([len(row) for row in rows], int)
+    out = np.full((len(rows), max(lengths, default=0)), np.nan)
+    out[np.arange(out.shape[1]) < lengths[:, None]] = np.concatenate(rows) if rows else []
+    return out
+
+
+def _column(name: str, values: Any, n: int) -> np.ndarray:
+    array = np.full(n, values) if isinstance(values, str | int) else np.asarray(list(values))
+    if array.shape != (n,):
+        raise InvalidInput(f"{name} has {array.shape} values for {n} scanpaths.")
+    return as_text(array) if name in KEYS else array
+
+
+def as_text(values: np.ndarray) -> np.ndarray:
+    """Return names as text, so that 1001 of one file and "1001" of another are one image."""
+    if values.dtype.kind == "f" and (values == np.round(values)).all():
+        values = values.astype(np.int64)
+    return values.astype(str)
