@@ -59,7 +59,7 @@ def crop(
     cut = scanpaths.isel(fixation=slice(drop_first, None)).isel(fixation=slice(max_fixations))
     lengths = np.clip(scanpaths["n_fixations"].to_numpy() - drop_first, 0, max_fixations)
     cut = cut.assign_coords(n_fixations=("scanpath", lengths))
-    return _with_step(
+    return with_step(
         _trimmed(cut), f"crop(max_fixations={max_fixations}, drop_first={drop_first})"
     )
 
@@ -73,7 +73,7 @@ def rescale(scanpaths: "xr.Dataset", width_px: float, height_px: float) -> "xr.D
         y=scanpaths["y"] * (height_px / height)[:, None],
     )
     moved.attrs = {**scanpaths.attrs, "viewing": viewing.resized(width_px, height_px).to_json()}
-    return _with_step(moved, f"rescale({width_px}, {height_px})")
+    return with_step(moved, f"rescale({width_px}, {height_px})")
 
 
 def keep_inside(scanpaths: "xr.Dataset", action: str = "drop") -> tuple["xr.Dataset", int]:
@@ -98,7 +98,7 @@ def keep_inside(scanpaths: "xr.Dataset", action: str = "drop") -> tuple["xr.Data
         )
     else:
         moved = _without(scanpaths, outside)
-    return _with_step(moved, f"keep_inside({action!r}): {count} fixations"), count
+    return with_step(moved, f"keep_inside({action!r}): {count} fixations"), count
 
 
 def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
@@ -118,8 +118,8 @@ def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
         raise InvalidInput(f"The sets have different geometries, {sorted(map(str, frames))}.")
     widest = max(part.sizes["fixation"] for part in parts)
     padded = [part.pad(fixation=(0, widest - part.sizes["fixation"])) for part in parts]
-    names = set.intersection(*(set(part.variables) for part in parts))
-    joined = xr.concat([part[sorted(map(str, names))] for part in padded], "scanpath", join="override")
+    names = sorted(map(str, set.intersection(*(set(part.variables) for part in parts))))
+    joined = xr.concat([part[names] for part in padded], "scanpath", join="override")
     joined.attrs = dict(parts[0].attrs)
     return validate(joined)
 
@@ -146,6 +146,7 @@ def _without(scanpaths: "xr.Dataset", leave_out: np.ndarray) -> "xr.Dataset":
     return _trimmed(scanpaths.assign(moved).assign_coords(n_fixations=("scanpath", lengths)))
 
 
-def _with_step(scanpaths: "xr.Dataset", step: str) -> "xr.Dataset":
+def with_step(scanpaths: "xr.Dataset", step: str) -> "xr.Dataset":
+    """Return the set with one more step in ``attrs["steps"]``."""
     steps = [*json.loads(scanpaths.attrs.get("steps", "[]")), step]
     return scanpaths.assign_attrs(steps=json.dumps(steps))
