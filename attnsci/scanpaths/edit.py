@@ -59,9 +59,7 @@ def crop(
     cut = scanpaths.isel(fixation=slice(drop_first, None)).isel(fixation=slice(max_fixations))
     lengths = np.clip(scanpaths["n_fixations"].to_numpy() - drop_first, 0, max_fixations)
     cut = cut.assign_coords(n_fixations=("scanpath", lengths))
-    return with_step(
-        _trimmed(cut), f"crop(max_fixations={max_fixations}, drop_first={drop_first})"
-    )
+    return with_step(_trimmed(cut), f"crop(max_fixations={max_fixations}, drop_first={drop_first})")
 
 
 def rescale(scanpaths: "xr.Dataset", width_px: float, height_px: float) -> "xr.Dataset":
