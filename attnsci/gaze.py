@@ -85,7 +85,7 @@ def from_frame(
             scale[name] = UNITS["ms"]
     numbers = [n for n in ("fixation", "x", "y", "duration", "onset") if n in named]
     values = {name: _numbers(named, name) for name in numbers}
-    for name in set(numbers) & set(scale):
+    for name in set(numbers) & {name for name, factor in scale.items() if factor != 1}:
         # Rounded, since 246 ms times .001 is not the double nearest to .246.
         values[name] = np.round(values[name] * scale[name], 12)
 
