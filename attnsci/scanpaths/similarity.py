@@ -76,6 +76,7 @@ def plain_paths(scanpaths: "xr.Dataset") -> Paths:
         float(width[0]) if len(width) else viewing.width_px,
         float(height[0]) if len(height) else viewing.height_px,
         viewing.px_per_deg,
+        scanpaths["image"].to_numpy(),
     )  # fmt: skip
 
 

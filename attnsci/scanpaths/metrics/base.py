@@ -25,6 +25,8 @@ class Paths:
         The frame that all coordinates are in.
     px_per_deg : float or None
         Pixels per degree.
+    image : ndarray (N,) of str, or None
+        The image that each is compared on; for metrics whose settings differ between images.
     """
 
     x: np.ndarray
@@ -34,6 +36,7 @@ class Paths:
     width_px: float
     height_px: float
     px_per_deg: float | None = None
+    image: np.ndarray | None = None
 
     @property
     def diagonal_px(self) -> float:
