@@ -109,7 +109,7 @@ def draw_accuracy_by_weight(
         if measure == "correct":
             known = [published.get(weight, np.nan) for weight in rows["reconstruction_weight"]]
             ax.plot(place + 0.15, known, "_", ms=9, color=UNATTENDED, label="published, 10 epochs")
-            ax.legend(loc="lower right")
+            ax.legend(loc="lower left")
         ax.set_xticks(place, [f"{weight:g}" for weight in rows["reconstruction_weight"]])
         ax.set(xlabel="weight of the reconstruction, Φ", ylabel=title, ylim=(0, 1))
     return drawn
@@ -159,7 +159,7 @@ def draw_controls(
     mosaic["E"].axvline(5, color="0.7", lw=0.8, ls=":")
     mosaic["E"].set(xlabel="step (5 as trained)", ylabel="rms change", title="gates settle")
     mosaic["E"].xaxis.set_major_locator(MaxNLocator(integer=True))
-    mosaic["E"].legend(loc="lower left")
+    mosaic["E"].legend(loc="upper right")
     plot_lines(noisy, "offset_px", "phase", "gate_on_digit", ax=mosaic["F"])
     for band in list(mosaic["F"].collections):
         band.remove()
