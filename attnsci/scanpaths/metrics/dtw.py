@@ -15,7 +15,7 @@ from attnsci.scanpaths.metrics.pairwise import (
 
 
 @dataclasses.dataclass(frozen=True)
-class DynamicTimeWarping:
+class DynamicTimeWarpingSettings:
     """Settings of dynamic time warping.
 
     Attributes
@@ -28,7 +28,7 @@ class DynamicTimeWarping:
     normalised: bool = False
 
 
-def _score(a: Prepared, b: Prepared, settings: DynamicTimeWarping) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: DynamicTimeWarpingSettings) -> np.ndarray:
     cost = np.sqrt(squared_distances(a, b))
     steps = np.ones(cost.shape, np.int32)
     n, m = cost.shape[:2]
@@ -52,7 +52,7 @@ register(
         name="dtw",
         summary="Least summed distance of fixations along a warped common time",
         source="Sakoe & Chiba 1978, IEEE Trans. Acoust. Speech Signal Process. 26:43",
-        settings=DynamicTimeWarping,
+        settings=DynamicTimeWarpingSettings,
         prepare=prepare_places,
         score=_score,
         orientation="distance",

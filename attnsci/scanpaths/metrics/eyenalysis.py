@@ -11,7 +11,7 @@ from attnsci.scanpaths.metrics.pairwise import Prepared, check_durations, neares
 
 
 @dataclasses.dataclass(frozen=True)
-class Eyenalysis:
+class EyenalysisSettings:
     """Settings of Eyenalysis.
 
     Attributes
@@ -27,14 +27,14 @@ class Eyenalysis:
             raise InvalidInput(f"px_per_s must be 0 or above; got {self.px_per_s!r}.")
 
 
-def _prepare(paths: Paths, settings: Eyenalysis) -> Prepared:
+def _prepare(paths: Paths, settings: EyenalysisSettings) -> Prepared:
     if settings.px_per_s == 0:
         return paths.x, paths.y, paths.length
     duration = check_durations(paths, "eyenalysis") * settings.px_per_s
     return paths.x, paths.y, duration, paths.length
 
 
-def _score(a: Prepared, b: Prepared, settings: Eyenalysis) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: EyenalysisSettings) -> np.ndarray:
     from_a, from_b = nearest(a, b)
     return (total(np.sqrt(from_a)) + total(np.sqrt(from_b))) / np.maximum(a[-1], b[-1])
 
@@ -44,7 +44,7 @@ register(
         name="eyenalysis",
         summary="Summed distances to the nearest fixation both ways, over the longer length",
         source="Mathôt et al. 2012, J. Eye Mov. Res. 5(1):4",
-        settings=Eyenalysis,
+        settings=EyenalysisSettings,
         prepare=_prepare,
         score=_score,
         orientation="distance",

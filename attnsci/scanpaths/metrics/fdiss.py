@@ -10,7 +10,7 @@ from attnsci.scanpaths.metrics.pairwise import Prepared, nearest
 
 
 @dataclasses.dataclass(frozen=True)
-class Fdiss:
+class FdissSettings:
     """Settings of FDISS.
 
     Attributes
@@ -26,7 +26,7 @@ class Fdiss:
             check_positive("radius_px", self.radius_px)
 
 
-def _prepare(paths: Paths, settings: Fdiss) -> Prepared:
+def _prepare(paths: Paths, settings: FdissSettings) -> Prepared:
     radius = settings.radius_px or paths.degrees_px("radius_px")
     return paths.x / radius, paths.y / radius, paths.length
 
@@ -51,7 +51,7 @@ def _overlap(squared: np.ndarray) -> np.ndarray:
     return shared / (2 * np.pi - shared)
 
 
-def _score(a: Prepared, b: Prepared, settings: Fdiss) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: FdissSettings) -> np.ndarray:
     precision, recall = precision_recall(a, b)
     both = precision + recall
     return 2 * precision * recall / np.where(both > 0, both, 1)
@@ -62,7 +62,7 @@ register(
         name="fdiss",
         summary="Overlap of discs round the fixations: harmonic mean of precision and recall",
         source="FDISS 0.1.0 (2026)",
-        settings=Fdiss,
+        settings=FdissSettings,
         prepare=_prepare,
         score=_score,
         orientation="similarity",

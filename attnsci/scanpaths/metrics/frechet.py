@@ -15,11 +15,11 @@ from attnsci.scanpaths.metrics.pairwise import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Frechet:
+class FrechetSettings:
     """The discrete Fréchet distance has no settings."""
 
 
-def _score(a: Prepared, b: Prepared, settings: Frechet) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: FrechetSettings) -> np.ndarray:
     # The greatest distance is met where the greatest square is: one root at the end is enough.
     leash = squared_distances(a, b)
     n, m = leash.shape[:2]
@@ -38,7 +38,7 @@ register(
         name="frechet",
         summary="Least greatest distance of fixations along a warped common time",
         source="Eiter & Mannila 1994, TU Wien CD-TR 94/64",
-        settings=Frechet,
+        settings=FrechetSettings,
         prepare=prepare_places,
         score=_score,
         orientation="distance",

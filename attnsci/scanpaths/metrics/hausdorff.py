@@ -10,7 +10,7 @@ from attnsci.scanpaths.metrics.pairwise import Prepared, nearest, prepare_places
 
 
 @dataclasses.dataclass(frozen=True)
-class Hausdorff:
+class HausdorffSettings:
     """The Hausdorff distances have no settings."""
 
 
@@ -18,12 +18,12 @@ def _farthest(squared: np.ndarray) -> np.ndarray:
     return np.sqrt(squared.max(0, where=np.isfinite(squared), initial=0))
 
 
-def _score(a: Prepared, b: Prepared, settings: Hausdorff) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: HausdorffSettings) -> np.ndarray:
     from_a, from_b = nearest(a, b)
     return np.maximum(_farthest(from_a), _farthest(from_b))
 
 
-def _score_directed(a: Prepared, b: Prepared, settings: Hausdorff) -> np.ndarray:
+def _score_directed(a: Prepared, b: Prepared, settings: HausdorffSettings) -> np.ndarray:
     return _farthest(nearest(a, b)[0])
 
 
@@ -32,7 +32,7 @@ register(
         name="hausdorff",
         summary="Greatest distance of a fixation of either to the nearest of the other",
         source="Huttenlocher et al. 1993, IEEE Trans. Pattern Anal. Mach. Intell. 15:850",
-        settings=Hausdorff,
+        settings=HausdorffSettings,
         prepare=prepare_places,
         score=_score,
         orientation="distance",
@@ -46,7 +46,7 @@ register(
         name="directed_hausdorff",
         summary="Greatest distance of a fixation of a to the nearest of b",
         source="Huttenlocher et al. 1993, IEEE Trans. Pattern Anal. Mach. Intell. 15:850",
-        settings=Hausdorff,
+        settings=HausdorffSettings,
         prepare=prepare_places,
         score=_score_directed,
         orientation="distance",

@@ -13,12 +13,12 @@ from attnsci.seeds import numpy_generator
 
 
 @dataclasses.dataclass(frozen=True)
-class Mannan:
+class MannanSettings:
     """The linear distance has no settings."""
 
 
 @dataclasses.dataclass(frozen=True)
-class MannanIndex:
+class MannanIndexSettings:
     """Settings of Mannan's index.
 
     Attributes
@@ -36,7 +36,7 @@ class MannanIndex:
         check_positive("n_random", self.n_random, integer=True)
 
 
-def _prepare(paths: Paths, settings: Mannan | MannanIndex) -> Prepared:
+def _prepare(paths: Paths, settings: MannanSettings | MannanIndexSettings) -> Prepared:
     """Return places in units of the frame's diagonal, the frame's sides (N, 2) and lengths."""
     diagonal = paths.diagonal_px
     sides = np.array([paths.width_px, paths.height_px]) / diagonal
@@ -48,13 +48,13 @@ def _prepare(paths: Paths, settings: Mannan | MannanIndex) -> Prepared:
     )
 
 
-def _score(a: Prepared, b: Prepared, settings: Mannan | MannanIndex) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: MannanSettings | MannanIndexSettings) -> np.ndarray:
     (x, y, _, n), (p, q, _, m) = a, b
     from_a, from_b = nearest((x, y, n), (p, q, m))
     return np.sqrt((m * total(from_a) + n * total(from_b)) / (2 * n * m))
 
 
-def _score_index(a: Prepared, b: Prepared, settings: MannanIndex) -> np.ndarray:
+def _score_index(a: Prepared, b: Prepared, settings: MannanIndexSettings) -> np.ndarray:
     found = _score(a, b, settings)
     shorter, longer = np.minimum(a[-1], b[-1]), np.maximum(a[-1], b[-1])
     sizes, which = np.unique(np.stack([shorter, longer], 1), axis=0, return_inverse=True)
@@ -81,7 +81,7 @@ def _chance(n: int, m: int, width: float, height: float, n_random: int, seed: in
         )
         for size in (n, m)
     )
-    return float(_score(a, b, Mannan()).mean())
+    return float(_score(a, b, MannanSettings()).mean())
 
 
 register(
@@ -89,7 +89,7 @@ register(
         name="mannan",
         summary="Root mean squared distance to the nearest fixation both ways, frame diagonal 1",
         source="Mannan et al. 1995, Spat. Vis. 9:363",
-        settings=Mannan,
+        settings=MannanSettings,
         prepare=_prepare,
         score=_score,
         orientation="distance",
@@ -102,7 +102,7 @@ register(
         name="mannan_index",
         summary="Mannan distance beside that of random sets: 100 identical, 0 chance",
         source="Mannan et al. 1995, Spat. Vis. 9:363",
-        settings=MannanIndex,
+        settings=MannanIndexSettings,
         prepare=_prepare,
         score=_score_index,
         orientation="similarity",

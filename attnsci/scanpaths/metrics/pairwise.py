@@ -1,4 +1,4 @@
-"""Distances between the fixations of many pairs at once, for the metrics of geometry.
+"""The fixations of many pairs of scanpaths set against each other.
 
 Arrays of pairs have the pair on the last axis, so that programmes over fixations run over
 contiguous memory, and are trimmed to the longest scanpath of the block.
@@ -79,6 +79,24 @@ def total(values: np.ndarray) -> np.ndarray:
 def at_the_end(table: np.ndarray, a: Prepared, b: Prepared) -> np.ndarray:
     """Return the value (P,) of the table (n, m, P) at the last fixations of each pair."""
     return table[a[-1] - 1, b[-1] - 1, np.arange(table.shape[2])]
+
+
+def equal_labels(
+    a: np.ndarray, b: np.ndarray, length_a: np.ndarray, length_b: np.ndarray
+) -> np.ndarray:
+    """Return whether fixation i of a and j of b have one label, (n, m, P).
+
+    Parameters
+    ----------
+    a, b : ndarray (P, F), int
+        Labels; whatever stands after the end of a scanpath equals nothing.
+    length_a, length_b : ndarray (P,)
+        Lengths.
+    """
+    n, m = padded_length(length_a), padded_length(length_b)
+    equal = a[:, :n].T[:, None] == b[:, :m].T[None]
+    equal &= (np.arange(n)[:, None] < length_a)[:, None]
+    return equal & (np.arange(m)[:, None] < length_b)[None]
 
 
 def _filled(values: np.ndarray, length: int, padding: float) -> np.ndarray:

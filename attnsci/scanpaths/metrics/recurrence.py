@@ -14,7 +14,7 @@ from attnsci.scanpaths.recurrence import MEASURES, line_shares
 
 
 @dataclasses.dataclass(frozen=True)
-class Recurrence:
+class RecurrenceSettings:
     """Settings of cross-recurrence; both scanpaths are cut to the shorter length.
 
     Attributes
@@ -34,12 +34,12 @@ class Recurrence:
             check_positive("radius_px", self.radius_px)
 
 
-def _prepare(paths: Paths, settings: Recurrence) -> Prepared:
+def _prepare(paths: Paths, settings: RecurrenceSettings) -> Prepared:
     radius = settings.radius_px or paths.degrees_px("radius_px")
     return paths.x, paths.y, np.full(len(paths.length), radius), paths.length
 
 
-def _score(a: Prepared, b: Prepared, settings: Recurrence) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: RecurrenceSettings) -> np.ndarray:
     (x, y, radius, length), (p, q, _, other) = a, b
     n = np.minimum(length, other)
     near = np.sqrt(squared_distances((x, y, n), (p, q, n))) <= radius
@@ -57,7 +57,7 @@ register(
         name="recurrence",
         summary="Cross-recurrence in percent: shared places, sequences, dwelling, and who leads",
         source="Anderson et al. 2015, Behav. Res. Methods 47:1377",
-        settings=Recurrence,
+        settings=RecurrenceSettings,
         prepare=_prepare,
         score=_score,
         orientation="similarity",

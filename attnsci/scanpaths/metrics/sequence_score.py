@@ -17,13 +17,12 @@ from attnsci.checks import check_positive, check_shape
 from attnsci.errors import InvalidInput
 from attnsci.scanpaths.clusters import label_by_image, nearest_cluster
 from attnsci.scanpaths.metrics.base import Metric, Paths, register
-from attnsci.scanpaths.metrics.cells import equal_labels, pixel_cells, pixels
-
-Prepared = tuple[np.ndarray, ...]
+from attnsci.scanpaths.metrics.pairwise import Prepared, equal_labels
+from attnsci.scanpaths.metrics.scanmatch import ScanMatchSettings, regions
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Sequence:
+class SequenceSettings:
     """Settings of the metrics of label sequences.
 
     Attributes
@@ -66,7 +65,7 @@ class Sequence:
                 shown[name] = f"those of {len(value)} images"
             else:
                 shown[name] = None if value is None else np.shape(value)
-        return f"Sequence({', '.join(f'{name}={value}' for name, value in shown.items())})"
+        return f"SequenceSettings({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
 
 def _each(given: Any) -> list[tuple[str, Any]]:
@@ -77,7 +76,7 @@ def _each(given: Any) -> list[tuple[str, Any]]:
     return [("", given)]
 
 
-def _prepare(paths: Paths, settings: Sequence) -> Prepared:
+def _prepare(paths: Paths, settings: SequenceSettings) -> Prepared:
     """Return labels (N, F), lengths (N,) and the number of what the labels belong to (N,)."""
     whole = np.zeros(len(paths.length), np.int64)
     if settings.clusters is not None:
@@ -91,8 +90,9 @@ def _prepare(paths: Paths, settings: Sequence) -> Prepared:
         number = {name: i for i, name in enumerate(settings.clusters)}
         return labels, paths.length, np.array([number[name] for name in image], np.int64)
     if settings.regions is not None:
-        return _regions(paths, settings.regions), paths.length, whole
-    return pixel_cells(paths, settings.n_columns, settings.n_rows), paths.length, whole
+        return _labels(paths, settings.regions), paths.length, whole
+    grid = ScanMatchSettings(settings.n_columns, settings.n_rows)
+    return regions(paths, grid), paths.length, whole
 
 
 def _images(paths: Paths, setting: str) -> np.ndarray:
@@ -103,24 +103,32 @@ def _images(paths: Paths, setting: str) -> np.ndarray:
     return paths.image
 
 
-def _regions(paths: Paths, regions: Any) -> np.ndarray:
-    x, y = pixels(paths)
-    labels = np.zeros(x.shape, np.int64)
-    if not isinstance(regions, Mapping):
-        regions, image = {"": regions}, np.full(len(x), "")
-    else:
+def _labels(paths: Paths, given: Any) -> np.ndarray:
+    """Return the label (N, F) of the pixel under each fixation, those outside on the border."""
+    x, y = (
+        np.floor(np.clip(np.where(paths.inside, at, 0), 0, side - 1)).astype(np.int64)
+        for at, side in ((paths.x, paths.width_px), (paths.y, paths.height_px))
+    )
+    if isinstance(given, Mapping):
         image = _images(paths, "regions")
-    height, width = math.ceil(paths.height_px), math.ceil(paths.width_px)
+    else:
+        given, image = {"": given}, np.full(len(x), "")
+    labels = np.zeros(x.shape, np.int64)
     for name in np.unique(image).tolist():
-        if name not in regions:
+        if name not in given:
             raise InvalidInput(f"There are no regions of image {name!r}.")
+        shown = np.asarray(given[name])
+        if shown.shape != (paths.height_px, paths.width_px):
+            raise InvalidInput(
+                f"The regions are {shown.shape[1]}×{shown.shape[0]} pixels and the scanpaths' "
+                f"frame {paths.width_px:g}×{paths.height_px:g}; they must agree."
+            )
         rows = image == name
-        shown = check_shape("regions", np.asarray(regions[name]), (height, width))
         labels[rows] = shown[y[rows], x[rows]]
     return labels
 
 
-def _common(a: Prepared, b: Prepared, settings: Sequence) -> np.ndarray:
+def _common(a: Prepared, b: Prepared, settings: SequenceSettings) -> np.ndarray:
     """Return the length (P,) of the longest common subsequence."""
     equal = equal_labels(a[0], b[0], a[1], b[1])
     best = np.zeros((equal.shape[1] + 1, equal.shape[2]), np.int32)
@@ -131,7 +139,7 @@ def _common(a: Prepared, b: Prepared, settings: Sequence) -> np.ndarray:
     return np.where(a[2] == b[2], best[-1], np.nan)
 
 
-def _score(a: Prepared, b: Prepared, settings: Sequence) -> np.ndarray:
+def _score(a: Prepared, b: Prepared, settings: SequenceSettings) -> np.ndarray:
     return _common(a, b, settings) / np.maximum(a[1], b[1])
 
 
@@ -140,7 +148,7 @@ register(
         name="sequence_score",
         summary="Longest common subsequence of visited regions, over the longer length",
         source="Borji et al. 2013, ICCV; Yang et al. 2020, CVPR",
-        settings=Sequence,
+        settings=SequenceSettings,
         prepare=_prepare,
         score=_score,
         orientation="similarity",
@@ -152,7 +160,7 @@ register(
         name="longest_common_subsequence",
         summary="Visits that the two sequences of regions share in order",
         source="Wagner & Fischer 1974, J. ACM 21:168",
-        settings=Sequence,
+        settings=SequenceSettings,
         prepare=_prepare,
         score=_common,
         orientation="similarity",

@@ -12,14 +12,15 @@ import numpy as np
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.scanpaths.metrics.base import Metric, Paths, register
-from attnsci.scanpaths.metrics.cells import equal_labels, square_cells
+from attnsci.scanpaths.metrics.edit_distance import cells
+from attnsci.scanpaths.metrics.pairwise import equal_labels
 
 LONGEST = 7
 """Letters a window: the bits of a pattern must fit into 64."""
 
 
 @dataclasses.dataclass(frozen=True)
-class StringTimeDelayEmbedding:
+class StringTimeDelayEmbeddingSettings:
     """Settings of the string-based time-delay embedding.
 
     Attributes
@@ -39,14 +40,14 @@ class StringTimeDelayEmbedding:
             raise InvalidInput(f"k must be {LONGEST} at most; got {self.k}.")
 
 
-def _prepare(paths: Paths, settings: StringTimeDelayEmbedding) -> tuple[np.ndarray, ...]:
-    return square_cells(paths, settings.grid), paths.length
+def _prepare(paths: Paths, settings: StringTimeDelayEmbeddingSettings) -> tuple[np.ndarray, ...]:
+    return cells(paths, settings.grid), paths.length
 
 
 def _score(
     human: tuple[np.ndarray, ...],
     simulated: tuple[np.ndarray, ...],
-    settings: StringTimeDelayEmbedding,
+    settings: StringTimeDelayEmbeddingSettings,
 ) -> np.ndarray:
     k = settings.k
     equal = equal_labels(human[0], simulated[0], human[1], simulated[1])
@@ -100,7 +101,7 @@ register(
         name="string_time_delay_embedding",
         summary="Edits from windows of k letters to the nearest window of the human (a), over k",
         source="Schwinn et al. 2022, arXiv:2204.09093",
-        settings=StringTimeDelayEmbedding,
+        settings=StringTimeDelayEmbeddingSettings,
         prepare=_prepare,
         score=_score,
         orientation="distance",

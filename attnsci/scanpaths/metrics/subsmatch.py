@@ -19,7 +19,7 @@ AXES = ("x", "xy")
 
 
 @dataclasses.dataclass(frozen=True)
-class SubsMatch:
+class SubsMatchSettings:
     """Settings of SubsMatch.
 
     Attributes
@@ -47,7 +47,7 @@ class SubsMatch:
             )
 
 
-def _prepare(paths: Paths, settings: SubsMatch) -> tuple[np.ndarray, ...]:
+def _prepare(paths: Paths, settings: SubsMatchSettings) -> tuple[np.ndarray, ...]:
     """Return the words (N, F - n + 1) as numbers, and how many there are (N,)."""
     letters = _letters(paths.x, paths.length, settings.n_letters)
     if settings.axes == "xy":
@@ -76,7 +76,9 @@ def _letters(values: np.ndarray, length: np.ndarray, n_letters: int) -> np.ndarr
     return letters
 
 
-def _score(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...], settings: SubsMatch) -> np.ndarray:
+def _score(
+    a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...], settings: SubsMatchSettings
+) -> np.ndarray:
     (words_a, n), (words_b, m) = a, b
     wide_a, wide_b = int(n.max(initial=0)), int(m.max(initial=0))
     words = np.concatenate([words_a[:, :wide_a], words_b[:, :wide_b]], 1)
@@ -109,7 +111,7 @@ register(
         name="subsmatch",
         summary="Difference of the frequencies of words of percentile letters (unverified)",
         source="Kübler et al. 2014, ETRA, doi:10.1145/2578153.2578206",
-        settings=SubsMatch,
+        settings=SubsMatchSettings,
         prepare=_prepare,
         score=_score,
         orientation="distance",

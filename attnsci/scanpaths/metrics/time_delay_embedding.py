@@ -20,7 +20,7 @@ MODES = ("mean", "hausdorff")
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeDelayEmbedding:
+class TimeDelayEmbeddingSettings:
     """Settings of the time-delay embedding of one window length.
 
     Attributes
@@ -45,13 +45,13 @@ class TimeDelayEmbedding:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScaledTimeDelayEmbedding:
+class ScaledTimeDelayEmbeddingSettings:
     """Settings of the scaled time-delay embedding.
 
     Attributes
     ----------
     norm : {"frobenius", "sum"}
-        Distance of two windows, as in `TimeDelayEmbedding`. Values of the two cannot be compared.
+        Distance of two windows: see `TimeDelayEmbeddingSettings`.
     """
 
     norm: str = "frobenius"
@@ -60,12 +60,14 @@ class ScaledTimeDelayEmbedding:
         check_option("norm", self.norm, NORMS)
 
 
-def _prepare_scaled(paths: Paths, settings: ScaledTimeDelayEmbedding) -> Prepared:
+def _prepare_scaled(paths: Paths, settings: ScaledTimeDelayEmbeddingSettings) -> Prepared:
     side = max(paths.width_px, paths.height_px)
     return paths.x / side, paths.y / side, paths.length
 
 
-def _score(human: Prepared, simulated: Prepared, settings: TimeDelayEmbedding) -> np.ndarray:
+def _score(
+    human: Prepared, simulated: Prepared, settings: TimeDelayEmbeddingSettings
+) -> np.ndarray:
     k = settings.k
     shorter = np.minimum(human[-1], simulated[-1])
     if k > shorter.max(initial=0):
@@ -78,7 +80,7 @@ def _score(human: Prepared, simulated: Prepared, settings: TimeDelayEmbedding) -
 
 
 def _score_scaled(
-    human: Prepared, simulated: Prepared, settings: ScaledTimeDelayEmbedding
+    human: Prepared, simulated: Prepared, settings: ScaledTimeDelayEmbeddingSettings
 ) -> np.ndarray:
     shorter = np.minimum(human[-1], simulated[-1])
     longest = int(shorter.max(initial=0))
@@ -118,7 +120,7 @@ register(
         name="time_delay_embedding",
         summary="Distance of windows of k fixations to the nearest window of the human (a)",
         source="Wang et al. 2011, CVPR; Zanca et al. 2018, arXiv:1802.02534",
-        settings=TimeDelayEmbedding,
+        settings=TimeDelayEmbeddingSettings,
         prepare=prepare_places,
         score=_score,
         orientation="distance",
@@ -132,7 +134,7 @@ register(
         name="scaled_time_delay_embedding",
         summary="Mean over all window lengths of exp(-time-delay embedding), image size 1",
         source="Wang et al. 2011, CVPR; Zanca et al. 2018, arXiv:1802.02534",
-        settings=ScaledTimeDelayEmbedding,
+        settings=ScaledTimeDelayEmbeddingSettings,
         prepare=_prepare_scaled,
         score=_score_scaled,
         orientation="similarity",
