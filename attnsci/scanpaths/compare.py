@@ -77,11 +77,13 @@ def compare(
         Dims ``image``, ``observer``, ``metric``, ``source`` (model, human, cross-image,
         shuffled, centre, uniform) and ``against``:
 
-        - ``score``, ``best`` (image, metric, source): mean over observers, and the best
-          observer, where every source chooses from one observer less than there are;
+        - ``score``, ``best``, ``reached`` (image, metric, source): mean over observers; the
+          observer that a path is most like, where every source chooses from one observer less
+          than there are; and for each observer the path of the source that is most like it;
         - ``observer_score`` (image, observer, metric, source);
-        - ``mean``, ``low``, ``high``, ``best_mean``, ``pair_sd``, ``n_undefined``
-          (metric, source), ``n_pairs`` (source): the intervals resample images and observers;
+        - ``mean``, ``low``, ``high``, ``best_mean``, ``reached_mean``, ``pair_mean``,
+          ``pair_sd``, ``n_undefined`` (metric, source), ``n_pairs`` (source): the intervals
+          resample images and observers;
         - ``difference`` with ``difference_low``, ``difference_high``, ``p``, ``p_holm``
           (metric, against): model minus human and minus cross-image; p by sign flips over
           images, adjusted over metrics;
@@ -238,7 +240,7 @@ def _scores(
 
 
 def _column(scores: Scores, column: int) -> Scores:
-    fields = ("image", "best", "observer", "n_undefined", "pair_mean", "pair_sd")
+    fields = ("image", "best", "reached", "observer", "n_undefined", "pair_mean", "pair_sd")
     return dataclasses.replace(scores, **{f: getattr(scores, f)[..., column] for f in fields})
 
 
@@ -264,7 +266,7 @@ def _result(
         values = [np.stack([getattr(s, field) for s in found[label]], -1) for label in labels]
         return np.stack(values, -2)
 
-    score_, best = stacked("image")[judged], stacked("best")[judged]
+    score_, best, reached = (stacked(f)[judged] for f in ("image", "best", "reached"))
     observer_score = stacked("observer")[judged]
     draws = two_way_bootstrap(observer_score, n_bootstrap, seed)
     tails = 100 * np.array([(1 - confidence) / 2, (1 + confidence) / 2])
@@ -280,11 +282,13 @@ def _result(
     data: dict[str, Any] = {
         "score": (("image", *by_both), score_),
         "best": (("image", *by_both), best),
+        "reached": (("image", *by_both), reached),
         "observer_score": (("image", "observer", *by_both), observer_score),
         "mean": (by_both, np.nanmean(score_, 0)),
         "low": (by_both, low),
         "high": (by_both, high),
         "best_mean": (by_both, np.nanmean(best, 0)),
+        "reached_mean": (by_both, np.nanmean(reached, 0)),
         "pair_mean": (by_both, pair_mean),
         "pair_sd": (by_both, pair_sd),
         "n_undefined": (by_both, stacked("n_undefined")),

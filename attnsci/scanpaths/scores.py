@@ -19,6 +19,9 @@ class Scores:
     best : ndarray (I, M)
         Mean over candidates of the best observer's value. All sources choose from one observer
         less than there are, as people must: a model's value is averaged over whom to leave out.
+    reached : ndarray (I, M)
+        Mean over people of the best candidate's value: how near to each person one of the
+        candidates comes. For people this is the "best" that is published for STDE.
     observer : ndarray (I, O, M)
         Mean over candidates for each observer, NaN where the observer has no value.
     n_pairs : int
@@ -28,6 +31,7 @@ class Scores:
 
     image: np.ndarray
     best: np.ndarray
+    reached: np.ndarray
     observer: np.ndarray
     n_pairs: int
     n_undefined: np.ndarray
@@ -74,6 +78,8 @@ def summarise(
     n_images, n_observers = humans.image.max() + 1, humans.observer.max() + 1
     by_candidate = _group_mean(values, candidate, n_candidates)
     best = sign * _best(sign * values, candidate, candidates.twin < 0, n_candidates)
+    n_people = len(humans.image)
+    reached = sign * _best(sign * values, human, np.zeros(n_people, bool), n_people)
     cell = humans.image[human] * n_observers + humans.observer[human]
     observer = _group_mean(values, cell, n_images * n_observers)
     given = ~np.isnan(values)
@@ -83,6 +89,7 @@ def summarise(
     return Scores(
         _group_mean(by_candidate, candidates.image, n_images),
         _group_mean(best, candidates.image, n_images),
+        _group_mean(reached, humans.image, n_images),
         observer.reshape(n_images, n_observers, -1),
         len(values),
         len(values) - n,
@@ -104,7 +111,7 @@ def _group_mean(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndar
 def _best(
     values: np.ndarray, group: np.ndarray, leave_one: np.ndarray, n_groups: int
 ) -> np.ndarray:
-    """Return the greatest value of each group (sorted), or its mean over leaving each one out.
+    """Return the greatest value of each group, or its mean over leaving each one out.
 
     Leaving one of n out keeps the greatest n - 1 times, and brings the second greatest once.
     """
