@@ -172,15 +172,15 @@ def plot_comparison(table: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         ax.hlines(y, *ends, color=colour, lw=1, zorder=2)
         for row in np.flatnonzero(np.abs(score[:, column]) > FARTHEST):
             ax.annotate(
-                f"{score[row, column]:.1f}".replace("-", "−"), (place[row], y[row]), (5, 0), fontsize=6,
-                textcoords="offset points", va="center", color=colour,
+                f"{score[row, column]:.1f}".replace("-", "−"), (place[row], y[row]), (5, 0),
+                textcoords="offset points", fontsize=6, va="center", color=colour,
             )  # fmt: skip
     for anchor in (0, 1):
         ax.axvline(anchor, color="0.6", lw=0.8, ls="--", zorder=1)
-    for row in np.flatnonzero(~separates):
-        ax.axhspan(row - 0.45, row + 0.45, color="0.92", lw=0, zorder=0)
+    for blurred in rows[~separates].tolist():
+        ax.axhspan(blurred - 0.45, blurred + 0.45, color="0.92", lw=0, zorder=0)
         ax.text(
-            0.5, row, "does not tell the same image from others", ha="center", va="center",
+            0.5, blurred, "does not tell the same image from others", ha="center", va="center",
             fontsize=6, color="0.3", transform=ax.get_yaxis_transform(),
         )  # fmt: skip
     ax.set_yticks(rows, [str(name).replace("_", " ") for name in table["metric"].values])
@@ -222,13 +222,13 @@ def _label_sides(ax: Axes, names_a: list[tuple[str, str]], names_b: list[tuple[s
         ends = np.r_[starts[1:], len(names)]
         for start in starts[1:]:
             rule(start - 0.5, color="w", lw=0.8)
-        turned = {"rotation": 90} if axis is ax.xaxis else {}
+        turn = 90 if axis is ax.xaxis else 0
         middle = (starts + ends - 1) / 2
         if len(names) > _NAMED_ROWS:
-            axis.set_ticks(middle, images[starts], **turned)
+            axis.set_ticks(middle, images[starts].tolist(), rotation=turn)
             axis.set_label_text("image")
         else:
-            axis.set_ticks(np.arange(len(names)), [observer for _, observer in names], **turned)
+            axis.set_ticks(np.arange(len(names)), [who for _, who in names], rotation=turn)
             axis.set_label_text(f"observer, image {images[0]}")
             if len(starts) > 1:
                 axis.set_label_text("observer, image")

@@ -9,7 +9,6 @@ import xarray as xr
 from matplotlib import colormaps, patheffects, rcParams
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
 from attnsci.checks import check_dims, check_finite, check_positive
@@ -168,12 +167,10 @@ def plot_observers(
             label=name,
             alpha=1 if few else 0.4,
         )
-    for line in lines:
-        first = ax.scatter(
-            line.get_xdata()[:1], line.get_ydata()[:1], s=16, marker=line.get_marker(),
-            facecolors="w", edgecolors=line.get_color(), linewidths=1, zorder=3,
+        ax.scatter(
+            x[index, :1], y[index, :1], s=16, marker=line.get_marker(), facecolors="w",
+            edgecolors=line.get_color(), linewidths=1, zorder=3,
         )  # fmt: skip
-        first.set_label("_first")
     if not few:
         lines[0].set_label(f"{len(lines)} scanpaths")
     _legend_below(ax, lines if few else lines[:1], "observer (first fixation white)")
@@ -228,7 +225,7 @@ def plot_density(
     if isinstance(density, xr.Dataset):
         values, viewing, label = _smoothed(density, sigma_px)
         x, y = density["x"].to_numpy(), density["y"].to_numpy()
-        lower, upper = (0.0, 0.0), (viewing.width_px, viewing.height_px)
+        (left, right), (above, below) = (0.0, viewing.width_px), (0.0, viewing.height_px)
         title = f"{density['image'].to_numpy()[0]}, {int(density['n_fixations'].sum())} fixations"
     else:
         check_dims("density", density, ["y", "x"])
@@ -238,8 +235,10 @@ def plot_density(
                 f"A density is not negative; the smallest value is {values.min():g}. Give the "
                 "density, not its logarithm."
             )
-        lower, upper = (np.array(ends) for ends in zip(_ends(density, "x"), _ends(density, "y")))
-        viewing = _viewing_of_density(density, upper)
+        (left, right), (above, below) = _ends(density, "x"), _ends(density, "y")
+        viewing = Viewing(width_px=right, height_px=below)
+        if "viewing" in density.attrs:
+            viewing = Viewing.from_json(density.attrs["viewing"])
         name = str(density.attrs.get("long_name", density.name or "density"))
         label = f"{name} ({density.attrs['units']})" if "units" in density.attrs else name
         x = y = np.empty(0)
@@ -249,7 +248,7 @@ def plot_density(
     top = values.max() or 1.0
     shown = ax.imshow(
         values,
-        extent=(lower[0], upper[0], upper[1], lower[1]),
+        extent=(left, right, below, above),
         cmap="YlOrRd",
         vmin=0,
         vmax=top,
@@ -347,12 +346,6 @@ def _ends(density: xr.DataArray, dim: str) -> tuple[float, float]:
     return first - half, last + half
 
 
-def _viewing_of_density(density: xr.DataArray, upper: Sequence[float]) -> Viewing:
-    if "viewing" in density.attrs:
-        return Viewing.from_json(density.attrs["viewing"])
-    return Viewing(width_px=float(upper[0]), height_px=float(upper[1]))
-
-
 def _grey(image: Any) -> np.ndarray:
     """Return the luminance of a picture, a third of the way to white."""
     picture = np.asarray(image)
@@ -385,7 +378,8 @@ def _draw_frame(
         limits.append((low - 0.02 * side * (low < 0), high + 0.02 * side * (high > side)))
     ax.set(xlim=limits[0], ylim=limits[1][::-1], xlabel="x (px)", ylabel="y (px)", aspect="equal")
     if far.any():
-        _note(ax, f"fixations farther outside: {int(far.sum())}")
+        note = f"fixations farther outside: {int(far.sum())}"
+        ax.text(0.01, 0.01, note, transform=ax.transAxes, fontsize=6, path_effects=_HALO, zorder=5)
     if viewing.px_per_deg is not None:
         across = ax.secondary_xaxis(
             "top",
@@ -403,12 +397,6 @@ def _draw_frame(
         )
         across.set_xlabel("x from the centre (°)")
         down.set_ylabel("y from the centre (°)")
-
-
-def _note(ax: Axes, text: str) -> Text:
-    note = ax.text(0.01, 0.01, text, transform=ax.transAxes, fontsize=6, zorder=5)
-    note.set_path_effects(_HALO)
-    return note
 
 
 def _legend_below(ax: Axes, handles: Sequence[Any], title: str) -> None:

@@ -1,0 +1,432 @@
+"use strict";
+// Replays the scanpaths of the page's JSON over their images. Only what was measured is drawn:
+// fixations, from their start on, and straight lines between them; never an eye on its way.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const element = (id) => document.getElementById(id);
+  const canvas = element("canvas");
+  const context = canvas.getContext("2d");
+  const CHIPS = ["●", "■", "▲", "◆"];
+  // Fixations farther from the frame than this part of its sides would make the image tiny.
+  const REACH = 0.25;
+  // Replay of scanpaths without durations, in fixations a second.
+  const PACE = 3;
+  // Eccentricity in degrees at which acuity is half of the fovea's, and levels of resolution.
+  const HALF_ACUITY_DEG = 2.3;
+  const LEVELS = 5;
+
+  const state = {
+    image: 0, t: 0, playing: false, speed: 1,
+    shown: new Set(data.observers.keys()), foveate: data.foveate, follow: null,
+  };
+  const pictures = new Map();
+  let end = 0;
+  let last = null;
+
+  const current = () => data.images[state.image];
+  const colour = (who) => data.palette[who % data.palette.length];
+  const shape = (who) => Math.floor(who / data.palette.length) % CHIPS.length;
+  const visible = () => current().scanpaths.filter((path) => state.shown.has(path.who));
+
+  // --- time ---------------------------------------------------------------------------------
+
+  for (const image of data.images) {
+    for (const path of image.scanpaths) {
+      const n = path.x.length;
+      if (data.unit === "fixation") {
+        path.start = [...Array(n).keys()];
+        path.end = n;
+      } else {
+        if (!path.start) {
+          let sum = 0;
+          path.start = path.duration.map((seconds) => (sum += seconds) - seconds);
+        }
+        path.end = n ? path.start[n - 1] + path.duration[n - 1] : 0;
+      }
+    }
+  }
+
+  // The fixation of that moment; -1 before the first, and n once the last is over.
+  function fixationAt(path, t) {
+    if (t >= path.end) return path.x.length;
+    let low = 0;
+    let high = path.start.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (path.start[middle] <= t) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  function step(direction) {
+    const starts = visible().flatMap((path) => path.start);
+    const tiny = 1e-9;
+    const next = direction > 0
+      ? Math.min(...starts.filter((start) => start > state.t + tiny), end)
+      : Math.max(...starts.filter((start) => start < state.t - tiny), 0);
+    state.playing = false;
+    seek(next);
+  }
+
+  function seek(t) {
+    state.t = Math.min(Math.max(t, 0), end);
+    refresh();
+  }
+
+  function play(on) {
+    if (on && state.t >= end) state.t = 0;
+    state.playing = on;
+    last = null;
+    if (on) requestAnimationFrame(tick);
+    refresh();
+  }
+
+  function tick(now) {
+    if (!state.playing) return;
+    if (last !== null) {
+      const rate = data.unit === "s" ? 1 : PACE;
+      state.t += ((now - last) / 1000) * state.speed * rate;
+    }
+    last = now;
+    if (state.t >= end) {
+      state.t = end;
+      state.playing = false;
+    } else {
+      requestAnimationFrame(tick);
+    }
+    refresh();
+  }
+
+  // --- picture ------------------------------------------------------------------------------
+
+  // A picture with its levels of resolution, each half of the one before.
+  function pictureOf(image) {
+    if (!image.src) return null;
+    if (!pictures.has(image.name)) {
+      const entry = { levels: null };
+      pictures.set(image.name, entry);
+      const source = new Image();
+      source.onload = () => {
+        entry.levels = [source];
+        let { naturalWidth: width, naturalHeight: height } = source;
+        for (let level = 1; level < LEVELS; level++) {
+          const smaller = document.createElement("canvas");
+          width = smaller.width = Math.max(1, Math.round(width / 2));
+          height = smaller.height = Math.max(1, Math.round(height / 2));
+          const onto = smaller.getContext("2d");
+          onto.imageSmoothingQuality = "high";
+          onto.drawImage(entry.levels[level - 1], 0, 0, width, height);
+          entry.levels.push(smaller);
+        }
+        refresh();
+      };
+      source.onerror = () => { element("notes").textContent = "The browser cannot show this image."; };
+      source.src = image.src;
+    }
+    return pictures.get(image.name);
+  }
+
+  // Degrees where they are known; else the image's width counts as 30.
+  const pxPerDeg = (image) => data.px_per_deg || image.width / 30;
+
+  // In the manner of Geisler and Perry (1998): each level is seen where acuity, which falls as
+  // 1 / (1 + eccentricity / 2.3°), still resolves it, and fades into the next coarser one.
+  function drawFoveated(levels, image, x, y) {
+    const layer = drawFoveated.layer || (drawFoveated.layer = document.createElement("canvas"));
+    layer.width = canvas.width;
+    layer.height = canvas.height;
+    const onto = layer.getContext("2d");
+    const reach = (level) => HALF_ACUITY_DEG * (2 ** level - 1) * pxPerDeg(image);
+    const placed = context.getTransform();
+    context.drawImage(levels[LEVELS - 1], 0, 0, image.width, image.height);
+    for (let level = LEVELS - 2; level >= 0; level--) {
+      onto.setTransform(1, 0, 0, 1, 0, 0);
+      onto.clearRect(0, 0, layer.width, layer.height);
+      onto.setTransform(placed);
+      onto.globalCompositeOperation = "source-over";
+      onto.drawImage(levels[level], 0, 0, image.width, image.height);
+      const mask = onto.createRadialGradient(x, y, reach(level), x, y, reach(level + 1));
+      mask.addColorStop(0, "#000f");
+      mask.addColorStop(1, "#0000");
+      onto.globalCompositeOperation = "destination-in";
+      onto.fillStyle = mask;
+      onto.fillRect(0, 0, image.width, image.height);
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.drawImage(layer, 0, 0);
+      context.setTransform(placed);
+    }
+  }
+
+  function followed() {
+    const path = current().scanpaths.find((each) => each.who === state.follow);
+    if (!path || !path.x.length) return null;
+    const at = Math.min(Math.max(fixationAt(path, state.t), 0), path.x.length - 1);
+    return [path.x[at], path.y[at]];
+  }
+
+  // --- scanpaths ----------------------------------------------------------------------------
+
+  // The part of the plane that is shown: the frame, and fixations that lie a little outside.
+  function viewOf(image) {
+    const box = [0, 0, image.width, image.height];
+    let far = 0;
+    for (const path of image.scanpaths) {
+      path.x.forEach((x, i) => {
+        const y = path.y[i];
+        const tooFar = x < -REACH * image.width || x > (1 + REACH) * image.width ||
+          y < -REACH * image.height || y > (1 + REACH) * image.height;
+        if (tooFar) {
+          far += 1;
+          return;
+        }
+        const border = 0.02 * image.width;
+        if (x < 0) box[0] = Math.min(box[0], x - border);
+        if (y < 0) box[1] = Math.min(box[1], y - border);
+        if (x > image.width) box[2] = Math.max(box[2], x + border);
+        if (y > image.height) box[3] = Math.max(box[3], y + border);
+      });
+    }
+    return { left: box[0], top: box[1], width: box[2] - box[0], height: box[3] - box[1], far };
+  }
+
+  function marker(kind, x, y, radius) {
+    context.beginPath();
+    if (kind === 0) context.arc(x, y, radius, 0, 2 * Math.PI);
+    else if (kind === 1) context.rect(x - 0.89 * radius, y - 0.89 * radius, 1.78 * radius, 1.78 * radius);
+    else {
+      // Of the circle's area, so that area is duration for all shapes.
+      const corners = kind === 2 ? 3 : 4;
+      const size = radius * (kind === 2 ? 1.555 : 1.253);
+      for (let corner = 0; corner < corners; corner++) {
+        const angle = (2 * Math.PI * corner) / corners - Math.PI / 2;
+        context.lineTo(x + size * Math.cos(angle), y + size * Math.sin(angle));
+      }
+      context.closePath();
+    }
+  }
+
+  function drawPath(path, image, px) {
+    const at = fixationAt(path, state.t);
+    const seen = Math.min(at + 1, path.x.length);
+    const size = 0.022 * Math.hypot(image.width, image.height);
+    const radius = (i) => size * (path.duration ? Math.sqrt(path.duration[i]) : 0.5);
+    context.lineJoin = "round";
+    for (const [width, style] of [[3.5, "#fffb"], [1.8, colour(path.who)]]) {
+      context.beginPath();
+      for (let i = 0; i < seen; i++) context.lineTo(path.x[i], path.y[i]);
+      context.lineWidth = width * px;
+      context.strokeStyle = style;
+      context.stroke();
+    }
+    for (let i = 0; i < seen; i++) {
+      marker(shape(path.who), path.x[i], path.y[i], radius(i));
+      context.globalAlpha = i === at ? 1 : 0.55;
+      context.fillStyle = colour(path.who);
+      context.fill();
+      context.globalAlpha = 1;
+      context.lineWidth = (i === at ? 5 : 1) * px;
+      context.strokeStyle = i === at ? "#000" : "#fff";
+      context.stroke();
+      if (i === at) {
+        context.lineWidth = 2.5 * px;
+        context.strokeStyle = "#fff";
+        context.stroke();
+      }
+    }
+    if (at >= 0 && at < path.x.length) {
+      const text = `${data.observers[path.who]} · ${at + 1}`;
+      const [x, y] = [path.x[at] + 1.3 * radius(at) + 4 * px, path.y[at]];
+      context.font = `bold ${13 * px}px system-ui, sans-serif`;
+      context.textBaseline = "middle";
+      context.lineWidth = 3.5 * px;
+      context.strokeStyle = "#fff";
+      context.strokeText(text, x, y);
+      context.fillStyle = "#000";
+      context.fillText(text, x, y);
+    }
+  }
+
+  function draw() {
+    const image = current();
+    const view = viewOf(image);
+    const density = window.devicePixelRatio || 1;
+    canvas.style.aspectRatio = `${view.width} / ${view.height}`;
+    canvas.style.maxWidth = `${(70 * view.width) / view.height}vh`;
+    canvas.width = Math.max(1, Math.round(canvas.clientWidth * density));
+    canvas.height = Math.max(1, Math.round((canvas.width * view.height) / view.width));
+    const scale = canvas.width / view.width;
+    context.setTransform(scale, 0, 0, scale, -view.left * scale, -view.top * scale);
+    context.imageSmoothingQuality = "high";
+    const picture = pictureOf(image);
+    const gaze = state.foveate ? followed() : null;
+    context.fillStyle = "#dcdcdc";
+    context.fillRect(0, 0, image.width, image.height);
+    if (picture && picture.levels) {
+      if (gaze) drawFoveated(picture.levels, image, ...gaze);
+      else context.drawImage(picture.levels[0], 0, 0, image.width, image.height);
+    }
+    for (const path of visible()) drawPath(path, image, density / scale);
+    const notes = [];
+    if (!image.src) notes.push("The image itself was not given: its frame is shown in grey.");
+    if (view.far) notes.push(`Fixations farther outside: ${view.far}.`);
+    if (data.unit === "fixation") {
+      notes.push("Not all scanpaths have durations: time counts fixations, not seconds.");
+    }
+    element("notes").textContent = notes.join(" ");
+    return !image.src || Boolean(picture && picture.levels);
+  }
+
+  // --- page ---------------------------------------------------------------------------------
+
+  function clock() {
+    if (data.unit === "s") return `${state.t.toFixed(2)} s of ${end.toFixed(2)} s`;
+    if (state.t >= end) return `all ${end} fixations`;
+    return `fixation ${Math.floor(state.t) + 1} of ${end}`;
+  }
+
+  // Redraw, and tell the page and its `body` (for scripts and tests) what is shown.
+  function refresh() {
+    const ready = draw();
+    const image = current();
+    const paths = visible();
+    element("time").value = String(state.t);
+    element("time").setAttribute("aria-valuetext", clock());
+    element("clock").textContent = clock();
+    element("play").textContent = state.playing ? "Pause" : "Play";
+    element("foveate").checked = state.foveate;
+    element("follow").disabled = !state.foveate;
+    const degrees = data.px_per_deg ? "" : "; pixels per degree unknown, width taken as 30°";
+    element("acuity").textContent = state.foveate
+      ? `Resolution halves at ${HALF_ACUITY_DEG}° from fixation${degrees}.` : "";
+    if (!state.playing) {
+      canvas.setAttribute("aria-label",
+        `${image.name}, ${clock()}, ${paths.length} of ${image.scanpaths.length} scanpaths shown`);
+    }
+    for (const box of element("list").querySelectorAll("input")) {
+      box.checked = state.shown.has(Number(box.value));
+    }
+    Object.assign(document.body.dataset, {
+      ready, image: image.name, time: state.t.toFixed(3), end: end.toFixed(3), unit: data.unit,
+      playing: state.playing, speed: state.speed, foveated: state.foveate && followed() !== null,
+      follow: state.follow === null ? "" : data.observers[state.follow],
+      observers: JSON.stringify([...state.shown].sort((a, b) => a - b).map((i) => data.observers[i])),
+      fixations: JSON.stringify(paths.map((path) => fixationAt(path, state.t))),
+    });
+  }
+
+  function choose(index) {
+    state.image = index;
+    const image = current();
+    const present = new Set(image.scanpaths.map((path) => path.who));
+    end = Math.max(...image.scanpaths.map((path) => path.end), 0);
+    state.t = 0;
+    state.playing = false;
+    element("image").value = String(index);
+    element("time").max = String(end);
+    element("time").step = data.unit === "s" ? "any" : "1";
+    for (const item of element("list").children) {
+      const here = present.has(Number(item.dataset.who));
+      item.className = here ? "" : "absent";
+      item.querySelector("input").disabled = !here;
+    }
+    const follow = element("follow");
+    follow.replaceChildren(...[...present].map((who) => new Option(data.observers[who], who)));
+    if (!present.has(state.follow)) state.follow = present.size ? [...present][0] : null;
+    follow.value = String(state.follow);
+    refresh();
+  }
+
+  function show(some) {
+    state.shown = new Set(some);
+    refresh();
+  }
+
+  // A link may say what to show: #image=a.jpg&observer=1&observer=2&t=0.5&speed=2&foveate=1
+  // &follow=1&play=1. Names that the page does not have are left out.
+  function readLink() {
+    const link = new URLSearchParams(window.location.hash.slice(1));
+    const who = (name) => data.observers.indexOf(name);
+    const image = data.images.findIndex((each) => each.name === link.get("image"));
+    choose(image >= 0 ? image : state.image);
+    if (link.has("observer")) {
+      state.shown = new Set(link.getAll("observer").map(who).filter((index) => index >= 0));
+    }
+    if (link.has("foveate")) state.foveate = link.get("foveate") === "1";
+    if (current().scanpaths.some((path) => path.who === who(link.get("follow")))) {
+      state.follow = who(link.get("follow"));
+      element("follow").value = String(state.follow);
+    }
+    const speed = [...element("speed").options].find((each) => each.value === link.get("speed"));
+    if (speed) {
+      element("speed").value = speed.value;
+      state.speed = Number(speed.value);
+    }
+    const t = Number(link.get("t"));
+    seek(Number.isFinite(t) ? t : 0);
+    if (link.get("play") === "1") play(true);
+  }
+
+  element("image").append(...data.images.map((image, index) => new Option(image.name, index)));
+  data.observers.forEach((name, who) => {
+    const item = document.createElement("li");
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    const chip = document.createElement("span");
+    box.type = "checkbox";
+    box.value = String(who);
+    chip.className = "chip";
+    chip.textContent = CHIPS[shape(who)];
+    chip.style.color = colour(who);
+    chip.setAttribute("aria-hidden", "true");
+    label.append(box, " ", chip, " ", name);
+    item.dataset.who = String(who);
+    item.append(label);
+    element("list").append(item);
+    box.addEventListener("change", () => {
+      if (box.checked) state.shown.add(who);
+      else state.shown.delete(who);
+      refresh();
+    });
+  });
+  element("all").addEventListener("click", () => show(data.observers.keys()));
+  element("none").addEventListener("click", () => show([]));
+  element("image").addEventListener("change", (event) => choose(Number(event.target.value)));
+  element("play").addEventListener("click", () => play(!state.playing));
+  element("time").addEventListener("input", (event) => {
+    state.playing = false;
+    seek(Number(event.target.value));
+  });
+  element("speed").addEventListener("change", (event) => {
+    state.speed = Number(event.target.value);
+    refresh();
+  });
+  element("foveate").addEventListener("change", (event) => {
+    state.foveate = event.target.checked;
+    refresh();
+  });
+  element("follow").addEventListener("change", (event) => {
+    state.follow = Number(event.target.value);
+    refresh();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    // A list takes the keys for itself; Space presses the button or box that has the focus.
+    if (event.target.closest("select")) return;
+    if (event.key === " " && event.target.closest("button, input[type=checkbox]")) return;
+    const actions = {
+      " ": () => play(!state.playing),
+      ArrowRight: () => step(1),
+      ArrowLeft: () => step(-1),
+      Home: () => { state.playing = false; seek(0); },
+      End: () => { state.playing = false; seek(end); },
+    };
+    if (actions[event.key]) {
+      event.preventDefault();
+      actions[event.key]();
+    }
+  });
+  window.addEventListener("resize", refresh);
+  window.addEventListener("hashchange", readLink);
+  readLink();
+})();
