@@ -80,11 +80,15 @@ def get(name: str, force: bool = False, offline: bool | None = None) -> str:
     if not dataset.fetcher:
         addresses = "\n".join(f"  {file.url}" for file in dataset.files)
         raise InvalidInput(
-            f"{name} ({dataset.bytes / 1e9:.1f} GB) is not downloaded by attnsci. Get these "
+            f"{name} ({_size(dataset.bytes)}) is not downloaded by attnsci. Get these "
             f"yourself, unpack them and set ATTNSCI_DATA to the folder:\n{addresses}"
         )
     folder = pkgutil.resolve_name(dataset.fetcher)(force=force, offline=offline)
     return f"{name} is in {folder}."
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def is_offline(offline: bool | None = None) -> bool:

@@ -109,15 +109,18 @@ def _read_text(path: Path, start: bytes, columns: Mapping[str, str]) -> "pd.Data
     if doubled:
         raise InvalidInput(f"Two columns of {path} are called {doubled[0]!r}.")
     missing: dict[str, Any] = {theirs[name]: MISSING for name in (*NUMBERS, *FRAME)}
+    # From pandas 3.1 on every digit counts without being asked for.
+    asked = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+    exact: dict[str, Any] = {"float_precision": "round_trip"} if asked else {}
     frame = pd.read_csv(
         path,
         sep=separator,
         dtype={theirs[name]: str for name in KEYS},  # or the image "001" would become 1
         keep_default_na=False,
         na_values={**missing, theirs["image"]: [""], theirs["observer"]: [""]},
-        float_precision="round_trip",
         encoding="utf-8-sig",
         low_memory=False,
+        **exact,
     )
     if not isinstance(frame.index, pd.RangeIndex):
         raise InvalidInput(f"Rows of {path} have more cells than its first line has names.")
