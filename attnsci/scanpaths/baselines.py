@@ -1,7 +1,7 @@
 """Scanpaths to set beside a model's: people on this image, on another, and three kinds of chance.
 
-Each baseline makes one candidate for every human scanpath, its twin, with the twin's length and
-its durations; a candidate is never compared with its twin.
+Each baseline makes one candidate for every human scanpath, its twin; those made by chance have the
+twin's length. A candidate is never compared with its twin.
 """
 
 import dataclasses
@@ -77,9 +77,9 @@ def shuffled(humans: Humans, rows: np.ndarray, rng: np.random.Generator) -> Cand
 
 
 def centre_bias(humans: Humans, rows: np.ndarray, rng: np.random.Generator) -> Candidates:
-    """Return independent draws from the fixations on all other images."""
+    """Return independent draws from the fixations, with their durations, on all other images."""
     inside = humans.paths.inside
-    x, y = humans.paths.x[inside], humans.paths.y[inside]
+    pool = [values[inside] for values in (humans.paths.x, humans.paths.y, humans.paths.duration)]
     fixation_starts = np.concatenate([[0], np.cumsum(humans.paths.length)])[humans.starts]
     paths = _take(humans.paths, rows)
     image = humans.image[rows]
@@ -87,16 +87,22 @@ def centre_bias(humans: Humans, rows: np.ndarray, rng: np.random.Generator) -> C
     first, stop = (
         np.broadcast_to(fixation_starts[image + step][:, None], shape) for step in (0, 1)
     )
-    drawn = _outside(rng, len(x), first, stop)
-    return Candidates(_placed(paths, x[drawn], y[drawn], rng), image, rows)
+    drawn = _outside(rng, len(pool[0]), first, stop)
+    x, y, duration = (np.where(paths.inside, values[drawn], np.nan) for values in pool)
+    return Candidates(dataclasses.replace(paths, x=x, y=y, duration=duration), image, rows)
 
 
 def uniform(humans: Humans, rows: np.ndarray, rng: np.random.Generator) -> Candidates:
-    """Return fixations anywhere on the image with equal probability."""
+    """Return fixations anywhere on the image, with the twin's durations in random order."""
     paths = _take(humans.paths, rows)
-    x = rng.random(paths.x.shape) * paths.width_px
-    y = rng.random(paths.x.shape) * paths.height_px
-    return Candidates(_placed(paths, x, y, rng), humans.image[rows], rows)
+    inside = paths.inside
+    x = np.where(inside, rng.random(inside.shape) * paths.width_px, np.nan)
+    y = np.where(inside, rng.random(inside.shape) * paths.height_px, np.nan)
+    order = np.argsort(np.where(inside, rng.random(inside.shape), np.inf), axis=1)
+    duration = np.take_along_axis(paths.duration, order, 1)
+    return Candidates(
+        dataclasses.replace(paths, x=x, y=y, duration=duration), humans.image[rows], rows
+    )
 
 
 BASELINES: dict[str, Callable[[Humans, np.ndarray, np.random.Generator], Candidates]] = {
@@ -122,18 +128,6 @@ def _take(paths: Paths, rows: np.ndarray) -> Paths:
         y=paths.y[rows],
         duration=paths.duration[rows],
         length=paths.length[rows],
-    )
-
-
-def _placed(paths: Paths, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Paths:
-    """Return the paths at other places, their durations in random order."""
-    inside = paths.inside
-    order = np.argsort(np.where(inside, rng.random(x.shape), np.inf), axis=1)
-    return dataclasses.replace(
-        paths,
-        x=np.where(inside, x, np.nan),
-        y=np.where(inside, y, np.nan),
-        duration=np.take_along_axis(paths.duration, order, 1),
     )
 
 

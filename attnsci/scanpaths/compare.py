@@ -12,7 +12,7 @@ from attnsci.checks import check_positive, nearest
 from attnsci.errors import InvalidInput
 from attnsci.gaze import validate, viewing_of
 from attnsci.scanpaths.baselines import BASELINES, Candidates, Humans, make
-from attnsci.scanpaths.inference import holm, sign_flips, two_way_bootstrap
+from attnsci.scanpaths.inference import holm, interval, mean, sign_flips, two_way_bootstrap
 from attnsci.scanpaths.metrics.base import get_metric
 from attnsci.scanpaths.scores import Scores, score
 from attnsci.scanpaths.similarity import CHUNK, plain_paths
@@ -269,14 +269,13 @@ def _result(
     score_, best, reached = (stacked(f)[judged] for f in ("image", "best", "reached"))
     observer_score = stacked("observer")[judged]
     draws = two_way_bootstrap(observer_score, n_bootstrap, seed)
-    tails = 100 * np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    low, high = np.nanpercentile(draws, tails, axis=0)
+    low, high = interval(draws, confidence)
     human_at, cross_at = sources.index("human"), sources.index("cross-image")
     pair_mean, pair_sd = stacked("pair_mean"), stacked("pair_sd")
     spread = pair_sd[:, human_at]
     gap = score_[..., human_at] - score_[..., cross_at]
     with np.errstate(invalid="ignore", divide="ignore"):
-        separation = np.abs(np.nanmean(gap, 0)) / spread
+        separation = np.abs(mean(gap)) / spread
     separation_p = holm(sign_flips(gap, n_permutations, seed))
     by_both = ("metric", "source")
     data: dict[str, Any] = {
@@ -284,11 +283,11 @@ def _result(
         "best": (("image", *by_both), best),
         "reached": (("image", *by_both), reached),
         "observer_score": (("image", "observer", *by_both), observer_score),
-        "mean": (by_both, np.nanmean(score_, 0)),
+        "mean": (by_both, mean(score_)),
         "low": (by_both, low),
         "high": (by_both, high),
-        "best_mean": (by_both, np.nanmean(best, 0)),
-        "reached_mean": (by_both, np.nanmean(reached, 0)),
+        "best_mean": (by_both, mean(best)),
+        "reached_mean": (by_both, mean(reached)),
         "pair_mean": (by_both, pair_mean),
         "pair_sd": (by_both, pair_sd),
         "n_undefined": (by_both, stacked("n_undefined")),
@@ -297,7 +296,7 @@ def _result(
         "separation_p": ("metric", separation_p),
     }
     if sources[0] == "model":
-        data |= _verdict(score_, draws, sources, n_permutations, seed, tails)
+        data |= _verdict(score_, draws, sources, n_permutations, seed, confidence)
     for label, undefined in zip(labels, data["n_undefined"][1], strict=True):
         if undefined.any():
             warnings.warn(
@@ -305,13 +304,12 @@ def _result(
                 "pairs; its means skip them.",
                 stacklevel=3,
             )
-    weak = [x for x, d, p in zip(labels, separation, separation_p, strict=True)
-            if not (d >= WEAK and p < 1 - confidence)]  # fmt: skip
+    weak = [label for label, d in zip(labels, separation, strict=True) if not d >= WEAK]
     if weak:
         warnings.warn(
             f"{', '.join(weak)} hardly tell(s) people on one image from people on different "
-            f"images (less than {WEAK} standard deviations of a pair apart, or p ≥ "
-            f"{1 - confidence:.2g}): a model's score there says little about where it looks.",
+            f"images (less than {WEAK} standard deviations of a pair apart): a model's score "
+            "there says little about where it looks.",
             stacklevel=3,
         )
     against = {"against": ["human", "cross-image"]} if sources[0] == "model" else {}
@@ -341,24 +339,24 @@ def _verdict(
     sources: list[str],
     n_permutations: int,
     seed: int,
-    tails: np.ndarray,
+    confidence: float,
 ) -> dict[str, Any]:
     """Return the model's differences from people and from cross-image, and its normalised score."""
     others = [sources.index("human"), sources.index("cross-image")]
     model, reference = score_[..., :1], score_[..., others]
     differences = model - reference
     p = sign_flips(differences, n_permutations, seed)
-    low, high = np.nanpercentile(draws[..., :1] - draws[..., others], tails, axis=0)
-    means = np.nanmean(score_, 0)
+    low, high = interval(draws[..., :1] - draws[..., others], confidence)
+    means = mean(score_)
     person, cross = means[:, others[0]], means[:, others[1]]
     drawn_person, drawn_cross = draws[..., others[0]], draws[..., others[1]]
     with np.errstate(invalid="ignore", divide="ignore"):
         normalised = (means[:, 0] - cross) / (person - cross)
         spread = (draws[..., 0] - drawn_cross) / (drawn_person - drawn_cross)
-    n_low, n_high = np.nanpercentile(spread, tails, axis=0)
+    n_low, n_high = interval(spread, confidence)
     dims = ("metric", "against")
     return {
-        "difference": (dims, np.nanmean(differences, 0)),
+        "difference": (dims, mean(differences)),
         "difference_low": (dims, low),
         "difference_high": (dims, high),
         "p": (dims, p),

@@ -1,5 +1,7 @@
 """Inference on comparisons of scanpaths: images and observers are what was sampled, not pairs."""
 
+import warnings
+
 import numpy as np
 
 from attnsci.seeds import numpy_generator
@@ -68,3 +70,19 @@ def holm(p_values: np.ndarray) -> np.ndarray:
             p = p_values[(slice(None), *column)][given]
             out[(given, *column)] = multipletests(p, method="holm")[1]
     return out
+
+
+def mean(values: np.ndarray) -> np.ndarray:
+    """Return means along the first axis over what is not NaN; NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of empty slices, which are NaN here
+        return np.asarray(np.nanmean(values, 0))
+
+
+def interval(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the percentile interval along the first axis, NaN left out."""
+    tails = [50 * (1 - confidence), 50 * (1 + confidence)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanpercentile(draws, tails, axis=0)
+    return low, high

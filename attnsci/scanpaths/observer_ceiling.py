@@ -13,7 +13,7 @@ from attnsci.checks import check_fraction, check_not_empty, check_option
 from attnsci.errors import InvalidInput
 from attnsci.gaze import validate
 from attnsci.scanpaths.blur import blur, without
-from attnsci.scanpaths.maps import FixationMaps
+from attnsci.scanpaths.maps import FixationMaps, group_means
 from attnsci.scanpaths.saliency_fixations import gain, share_below, standardised
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def observer_ceiling(
             f"There are {rows} scanpaths on {n} images; are the observers named?"
         )
     code, used = maps.code, found[counts]
-    by_image = _means(used, code[counts], n)
+    by_image = group_means(used, code[counts], n)
     with_value = ~np.isnan(by_image).any((1, 2))
     overall = np.stack([used.mean(0), by_image[with_value].mean(0)], axis=1)
     return xr.Dataset(
@@ -123,7 +123,7 @@ def observer_ceiling(
             "value": (("image", "predictor", "metric"), by_image),
             "scanpath_value": (
                 ("scanpath", "predictor", "metric"),
-                _means(used, maps.row[counts], rows),
+                group_means(used, maps.row[counts], rows),
             ),
             "mean": (("predictor", "over", "metric"), overall),
             "n_fixations": ("image", np.bincount(code[counts], minlength=n)),
@@ -168,14 +168,6 @@ def _image(
         density /= density.sum()
         out[own, 0] = _scores(metrics, density, bias, mix, at[own], elsewhere)
     return out
-
-
-def _means(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    """Return the mean (n, predictors, metrics) of `values` by group, NaN for an empty one."""
-    sums = np.zeros((n, *values.shape[1:]))
-    np.add.at(sums, group, values)
-    sizes = np.bincount(group, minlength=n)[:, None, None]
-    return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
 
 
 def _scores(

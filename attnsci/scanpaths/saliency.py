@@ -82,8 +82,9 @@ def saliency(
     xarray.Dataset
         ``value`` (image, metric): mean over the image's fixations; NaN, with a warning, where
         it has none inside, and for "cc" where the map is constant. ``n_fixations`` and
-        ``n_outside`` (image) count what was used and what lay outside. The mean over images is ``value.mean("image")``, that over
-        fixations ``value.weighted(n_fixations).mean("image")``.
+        ``n_outside`` (image) count what was used and what lay outside. The mean over images is
+        ``value.mean("image")``, that over fixations
+        ``value.weighted(n_fixations).mean("image")``.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def saliency(
     if reference is not None:
         pool = FixationMaps(validate(reference), own.sigma_px, outside)
     map_of = by_image(maps, own.images)
-    base_of = _baseline(baseline, pool, uniform, own)
+    base_of = baseline_of(baseline, pool, uniform, own)
 
     settings = {"ddof": ddof, "range_normalise": range_normalise, "eps": eps}
     values = np.full((len(own.images), len(metrics)), np.nan)
@@ -168,13 +169,7 @@ def by_image(maps: Any, images: Sequence[str], exact: bool = True) -> Callable[[
 
     if isinstance(maps, xr.DataArray):
         array = check_dims("maps", maps, ("image", "y", "x")).transpose("image", "y", "x")
-        if "image" not in array.coords:
-            raise InvalidInput("maps has no coordinate 'image' that names the image of each map.")
-        names = as_text(np.atleast_1d(array["image"].to_numpy())).tolist()
-        at = {name: index for index, name in enumerate(names)}
-        if len(at) != len(names):
-            raise InvalidInput("maps has two maps of one image.")
-        _same_images(list(at), images, exact)
+        at = image_places(array, images, exact)
         return lambda image: array[at[image]].to_numpy()
     if isinstance(maps, Mapping):
         named = {str(name): values for name, values in maps.items()}
@@ -186,6 +181,23 @@ def by_image(maps: Any, images: Sequence[str], exact: bool = True) -> Callable[[
         "maps must be a DataArray (image, y, x), a mapping of image name to array, or a function "
         f"of the image's name; got {type(maps).__name__}."
     )
+
+
+def image_places(maps: "xr.DataArray", images: Sequence[str], exact: bool = True) -> dict[str, int]:
+    """Return where along the dimension ``image`` the map of each image is.
+
+    Raises
+    ------
+    InvalidInput
+        If the dimension has no names, or they are not those of `images`.
+    """
+    if "image" not in maps.coords:
+        raise InvalidInput("maps has no coordinate 'image' that names the image of each map.")
+    names = as_text(maps["image"].to_numpy()).tolist()
+    if len(set(names)) != len(names):
+        raise InvalidInput("maps has two maps of one image.")
+    _same_images(names, images, exact)
+    return {name: index for index, name in enumerate(names)}
 
 
 def sized(what: str, values: Any, image: str, shape: tuple[int, int]) -> np.ndarray:
@@ -242,9 +254,10 @@ def _is(baseline: Any, name: str) -> bool:
     return isinstance(baseline, str) and baseline == name
 
 
-def _baseline(
+def baseline_of(
     baseline: Any, pool: FixationMaps, uniform: float, own: FixationMaps
 ) -> Callable[[str], np.ndarray]:
+    """Return a function of the image's name that gives the map of the baseline."""
     if isinstance(baseline, str):
         check_option("baseline", baseline, ("centre_bias", "uniform"))
         share = uniform if baseline == "centre_bias" else 1.0

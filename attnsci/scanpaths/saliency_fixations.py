@@ -119,10 +119,8 @@ def auc(
     else:
         against = flat[flat_index(values.shape, *others)]
     if len(against) == 0:
-        raise InvalidInput(
-            f"There are no negatives: {'every pixel has a fixation' if others is None else ''}"
-            f"{'others is empty; it needs fixations of other images' if others else ''}."
-        )
+        why = "every pixel has a fixation" if others is None else "others is empty"
+        raise InvalidInput(f"There are no negatives for the AUC: {why}.")
     return share_below(against, flat[at])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnsci.errors import InvalidInput
-from attnsci.gaze import from_frame
+from attnsci.gaze import KEYS, from_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths.edit import with_step
 
@@ -28,8 +28,8 @@ def assemble(fixations: "pd.DataFrame", viewing: Viewing, notes: list[str]) -> "
     ----------
     fixations : pandas.DataFrame
         ``trial`` (what keeps scanpaths apart), ``image``, ``observer``, ``x`` and ``y`` in
-        display pixels from the top left, NaN where the tracker had none, ``onset`` and
-        ``duration`` in seconds; optional ``task``.
+        display pixels from the top left, NaN where the tracker had none, ``time`` (their
+        order), ``duration`` in seconds; optional ``onset`` in seconds, ``task``, ``sample``.
     viewing : Viewing
         Its offset and scale bring display pixels to those of the stimulus.
     notes : list of str
@@ -51,8 +51,8 @@ def assemble(fixations: "pd.DataFrame", viewing: Viewing, notes: list[str]) -> "
     )
     if fixations.empty:
         raise InvalidInput("No fixation is left to make a scanpath of.")
-    fixations = fixations.sort_values(["trial", "onset"], kind="stable").reset_index(drop=True)
-    keys = [key for key in ("image", "observer", "task") if key in fixations]
+    fixations = fixations.sort_values(["trial", "time"], kind="stable").reset_index(drop=True)
+    keys = [key for key in KEYS if key in fixations]
     trials = fixations.drop_duplicates("trial")
     sample = repeats({key: trials[key].to_numpy() for key in keys})
     if sample:
