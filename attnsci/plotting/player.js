@@ -9,6 +9,8 @@
   const CHIPS = ["●", "■", "▲", "◆"];
   // Fixations farther from the frame than this part of its sides would make the image tiny.
   const REACH = 0.25;
+  // With more labels than these the fixations' numbers would hide the picture.
+  const NUMBERED = 5;
   // Replay of scanpaths without durations, in fixations a second.
   const PACE = 3;
   // Eccentricity in degrees at which acuity is half of the fovea's, and levels of resolution.
@@ -22,6 +24,7 @@
   const pictures = new Map();
   let end = 0;
   let last = null;
+  let frame = 0;
 
   const current = () => data.images[state.image];
   const colour = (who) => data.palette[who % data.palette.length];
@@ -78,7 +81,8 @@
     if (on && state.t >= end) state.t = 0;
     state.playing = on;
     last = null;
-    if (on) requestAnimationFrame(tick);
+    cancelAnimationFrame(frame);
+    if (on) frame = requestAnimationFrame(tick);
     refresh();
   }
 
@@ -93,7 +97,7 @@
       state.t = end;
       state.playing = false;
     } else {
-      requestAnimationFrame(tick);
+      frame = requestAnimationFrame(tick);
     }
     refresh();
   }
@@ -234,17 +238,19 @@
         context.stroke();
       }
     }
-    if (at >= 0 && at < path.x.length) {
-      const text = `${data.observers[path.who]} · ${at + 1}`;
-      const [x, y] = [path.x[at] + 1.3 * radius(at) + 4 * px, path.y[at]];
-      context.font = `bold ${13 * px}px system-ui, sans-serif`;
-      context.textBaseline = "middle";
-      context.lineWidth = 3.5 * px;
-      context.strokeStyle = "#fff";
-      context.strokeText(text, x, y);
-      context.fillStyle = "#000";
-      context.fillText(text, x, y);
-    }
+    if (at < 0 || at >= path.x.length) return null;
+    return { who: path.who, at, x: path.x[at] + 1.3 * radius(at) + 4 * px, y: path.y[at] };
+  }
+
+  function drawLabel(label, px, numbered) {
+    const text = data.observers[label.who] + (numbered ? ` · ${label.at + 1}` : "");
+    context.font = `bold ${13 * px}px system-ui, sans-serif`;
+    context.textBaseline = "middle";
+    context.lineWidth = 3.5 * px;
+    context.strokeStyle = "#fff";
+    context.strokeText(text, label.x, label.y);
+    context.fillStyle = "#000";
+    context.fillText(text, label.x, label.y);
   }
 
   function draw() {
@@ -259,14 +265,16 @@
     context.setTransform(scale, 0, 0, scale, -view.left * scale, -view.top * scale);
     context.imageSmoothingQuality = "high";
     const picture = pictureOf(image);
-    const gaze = state.foveate ? followed() : null;
+    const gaze = state.foveate && picture ? followed() : null;
     context.fillStyle = "#dcdcdc";
     context.fillRect(0, 0, image.width, image.height);
     if (picture && picture.levels) {
       if (gaze) drawFoveated(picture.levels, image, ...gaze);
       else context.drawImage(picture.levels[0], 0, 0, image.width, image.height);
     }
-    for (const path of visible()) drawPath(path, image, density / scale);
+    const px = density / scale;
+    const labels = visible().map((path) => drawPath(path, image, px)).filter(Boolean);
+    for (const label of labels) drawLabel(label, px, labels.length <= NUMBERED);
     const notes = [];
     if (!image.src) notes.push("The image itself was not given: its frame is shown in grey.");
     if (view.far) notes.push(`Fixations farther outside: ${view.far}.`);
@@ -308,7 +316,7 @@
     }
     Object.assign(document.body.dataset, {
       ready, image: image.name, time: state.t.toFixed(3), end: end.toFixed(3), unit: data.unit,
-      playing: state.playing, speed: state.speed, foveated: state.foveate && followed() !== null,
+      playing: state.playing, speed: state.speed, foveated: Boolean(state.foveate && image.src && followed()),
       follow: state.follow === null ? "" : data.observers[state.follow],
       observers: JSON.stringify([...state.shown].sort((a, b) => a - b).map((i) => data.observers[i])),
       fixations: JSON.stringify(paths.map((path) => fixationAt(path, state.t))),

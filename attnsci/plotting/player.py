@@ -109,18 +109,23 @@ def player_data(
             f"images lacks {missing[0]!r} ({len(missing)} of {len(rows)} images). Give them, "
             "leave their scanpaths out by attnsci.scanpaths.select, or give None for grey frames."
         )
-    seconds = not np.isnan(_fixations(scanpaths, "duration")).any()
+    x, y, duration = (scanpaths[name].to_numpy() for name in ("x", "y", "duration"))
+    onset = scanpaths["onset"].to_numpy() if "onset" in scanpaths else np.full_like(x, np.nan)
+    lengths = scanpaths["n_fixations"].to_numpy()
+    inside = np.arange(x.shape[1]) < lengths[:, None]
+    seconds = not np.isnan(duration[inside]).any()
     shown, size, viewing = [], 0, None
     for name, mine in rows.items():
-        some = scanpaths.isel(scanpath=mine)
-        viewing = frame_of(some)
+        viewing = frame_of(scanpaths.isel(scanpath=mine))
         source = None if images is None else _data_uri(name, images[name], viewing)
         size += len(source or "")
         _check_size(size)
-        paths = [
-            {"who": observers.index(who[row]), **_path(scanpaths.isel(scanpath=row), seconds)}
-            for row in mine
-        ]
+        paths = []
+        for row in mine:
+            cut = row, slice(lengths[row])
+            times = _times(duration[cut], onset[cut], seconds)
+            place = {"x": x[cut].round(3).tolist(), "y": y[cut].round(3).tolist()}
+            paths.append({"who": observers.index(who[row]), **place, **times})
         shown.append(
             {
                 "name": name,
@@ -140,22 +145,12 @@ def player_data(
     }
 
 
-def _fixations(scanpaths: xr.Dataset, name: str) -> np.ndarray:
-    """Return the values of all fixations, without the padding."""
-    inside = np.arange(scanpaths.sizes["fixation"]) < scanpaths["n_fixations"].to_numpy()[:, None]
-    return scanpaths[name].to_numpy()[inside]
-
-
-def _path(one: xr.Dataset, seconds: bool) -> dict[str, list[float] | None]:
-    n = int(one["n_fixations"])
-    x, y, duration = (one[name].to_numpy()[:n] for name in ("x", "y", "duration"))
-    start = one["onset"].to_numpy()[:n] if "onset" in one else np.full(n, np.nan)
-    timed = n > 0 and not np.isnan(start).any()
+def _times(duration: np.ndarray, onset: np.ndarray, seconds: bool) -> dict[str, list[float] | None]:
+    """Return durations, and starts where the source has onsets that the slider can use."""
+    timed = seconds and len(onset) > 0 and not np.isnan(onset).any()
     return {
-        "x": x.round(3).tolist(),
-        "y": y.round(3).tolist(),
         "duration": None if np.isnan(duration).any() else duration.round(4).tolist(),
-        "start": (start - start[0]).round(4).tolist() if seconds and timed else None,
+        "start": (onset - onset[0]).round(4).tolist() if timed else None,
     }
 
 
