@@ -313,14 +313,6 @@ def centre_bias(
     return _stacked(maps, images, lambda image: maps.centre_bias(image, uniform))
 
 
-def group_means(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    """Return the mean (n, ...) of `values` (F, ...) by group, NaN for an empty one."""
-    sums = np.zeros((n, *values.shape[1:]))
-    np.add.at(sums, group, values)
-    sizes = np.bincount(group, minlength=n).reshape(n, *[1] * (values.ndim - 1))
-    return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
-
-
 def _sizes(
     scanpaths: "xr.Dataset", images: list[str], code: np.ndarray, first: np.ndarray
 ) -> np.ndarray:

@@ -129,7 +129,8 @@ def auc_judd(saliency: Any, x: Any, y: Any) -> float:
 
     Thresholds are the saliencies t of the fixated pixels (each once) in descending order; the
     i-th has the hit rate i / N_fix and the false-alarm rate (#{S ≥ t} − i) / (N − N_fix); the
-    area is by trapezoids between (0, 0) and (1, 1).
+    area is by trapezoids between (0, 0) and (1, 1). Of fixated pixels that tie, i is the last:
+    a constant map has ½, which the original reaches by its jitter.
 
     Parameters
     ----------
@@ -166,9 +167,9 @@ def auc_judd(saliency: Any, x: Any, y: Any) -> float:
         raise InvalidInput("Every pixel has a fixation: AUC_Judd has no negatives.")
     thresholds = np.sort(flat[at])[::-1]
     above = len(flat) - np.searchsorted(np.sort(flat), thresholds, side="left")
-    order = np.arange(1, n + 1)
-    hits = np.concatenate([[0.0], order / n, [1.0]])
-    alarms = np.concatenate([[0.0], (above - order) / (len(flat) - n), [1.0]])
+    found = n - np.searchsorted(thresholds[::-1], thresholds, side="left")
+    hits = np.concatenate([[0.0], found / n, [1.0]])
+    alarms = np.concatenate([[0.0], (above - found) / (len(flat) - n), [1.0]])
     return float(np.trapezoid(hits, alarms))
 
 

@@ -50,7 +50,8 @@ def as_density(name: str, values: Any) -> np.ndarray:
             f"{name} is {array[row, column]:g} at row {row}, column {column}; a density has no "
             "negative values. Give densities (exp of log densities, a softmax), not raw saliency."
         )
-    total = array.sum()
+    with np.errstate(over="ignore"):
+        total = array.sum()
     if not (total > 0 and np.isfinite(total)):
         raise InvalidInput(f"{name} sums to {total:g}; it cannot be made a density.")
     return array / total
