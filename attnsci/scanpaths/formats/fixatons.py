@@ -28,6 +28,9 @@ def recognises(path: Path) -> bool:
 def read(path: Path, viewing: Viewing | None = None, *, y_up: bool = False) -> "xr.Dataset":
     """Return the scanpaths of a tree ``SCANPATHS/IMAGE/OBSERVER``.
 
+    Times without a gap between fixations, from 0 on, are cumulated durations: the set then has
+    no onsets.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -65,9 +68,13 @@ def read(path: Path, viewing: Viewing | None = None, *, y_up: bool = False) -> "
         viewing=viewing,
         n_fixations=[len(row) for row in rows],
     )
-    begin = np.full(scanpaths["x"].shape, np.nan)
-    begin[~np.isnan(scanpaths["x"].to_numpy())] = np.concatenate(onset)
-    scanpaths = scanpaths.assign(onset=(("scanpath", "fixation"), begin))
+    if all(_without_gaps(a, b) for a, b in zip(onset, end, strict=True)):
+        # Eyes need time from one place to the next: these are no onsets that anybody measured.
+        scanpaths = with_step(scanpaths, "left out t_start, which are cumulated durations")
+    else:
+        begin = np.full(scanpaths["x"].shape, np.nan)
+        begin[~np.isnan(scanpaths["x"].to_numpy())] = np.concatenate(onset)
+        scanpaths = scanpaths.assign(onset=(("scanpath", "fixation"), begin))
     if y_up:
         _, y = viewing.from_origin(scanpaths["x"], scanpaths["y"], "bottom-left")
         scanpaths = with_step(scanpaths.assign(y=(("scanpath", "fixation"), y)), "y turned down")
@@ -133,6 +140,10 @@ def _rows(file: Path) -> np.ndarray:
         return np.array(lines, float).reshape(-1, 4)
     except ValueError as error:
         raise DatasetCorrupt(f"{file} has a row that is no numbers: {error}.") from error
+
+
+def _without_gaps(onset: np.ndarray, end: np.ndarray) -> bool:
+    return bool((onset == np.concatenate([[0.0], end])[:-1]).all())
 
 
 def _check_names(images: list[str], observers: list[str]) -> None:
