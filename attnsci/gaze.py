@@ -165,7 +165,7 @@ def from_arrays(
         arrays["duration"] = np.full(shape, np.nan)
     if n_fixations is None:
         given = ~(np.isnan(arrays["x"]) & np.isnan(arrays["y"]))
-        lengths = np.where(given.any(1), shape[1] - np.argmax(given[:, ::-1], 1), 0)
+        lengths = (given * np.arange(1, shape[1] + 1)).max(axis=1, initial=0)
     else:
         lengths = np.asarray(n_fixations)
         if lengths.shape != shape[:1] or (lengths < 0).any() or (lengths > shape[1]).any():
