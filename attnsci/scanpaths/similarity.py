@@ -195,7 +195,7 @@ def similarity(
         values[first, second] = values[second, first] = found
     else:
         first, second = (grid.ravel() for grid in np.indices((n, m)))
-        values[:] = scorer.pairs(first, second, chunk).reshape(n, m, -1)
+        values[:] = scorer.pairs(first, second, chunk).reshape(values.shape)
     undefined = int(np.isnan(values).any(2).sum())
     if undefined:
         warnings.warn(
