@@ -141,8 +141,8 @@ def write_fixation_trains(scanpaths: "xr.Dataset", path: Path) -> None:
     observers = _whole(scanpaths["observer"].to_numpy())
     if observers.dtype != np.int64:
         raise InvalidInput(
-            f"FixationTrains hold observers as whole numbers; {observers[0]!r} is none. Number "
-            "them, or write the format 'pysaliency', which keeps names."
+            f"FixationTrains hold observers as whole numbers; here are {observers[:5].tolist()}. "
+            "Number them, or write the format 'pysaliency', which keeps names."
         )
     duration, onset = _times(scanpaths)
     with h5py.File(path, "w") as file:
@@ -307,11 +307,11 @@ def _numbered(scanpaths: "xr.Dataset") -> np.ndarray:
     numbers = pd.Index(order).get_indexer(names).astype(np.int64)
     if (numbers < 0).any():
         lacking = names[np.argmax(numbers < 0)]
-        raise InvalidInput(f"attrs['images'] lists no image {lacking!r}, which the set has.")
+        raise InvalidInput(f"attrs['images'] lists no image {str(lacking)!r}, which the set has.")
     if (numbers.astype(str) != names).any():
         first = int(np.argmax(numbers.astype(str) != names))
         warnings.warn(
-            f"pysaliency numbers images: {names[first]!r} is written as {numbers[first]}. Read "
+            f"pysaliency numbers images: {str(names[first])!r} is written as {numbers[first]}. Read "
             "the file with images= and the names in their order to have them back.",
             UserWarning,
             stacklevel=4,

@@ -150,6 +150,8 @@ def _numbers(table: "pd.DataFrame", column: str, path: Path) -> np.ndarray:
 
 
 def _check_same(fixations: "pd.DataFrame", path: Path) -> None:
+    if fixations["index"].isna().any():
+        raise DatasetCorrupt(f"{path}: a row of a fixation has no {COLUMNS['index'][0]!r}.")
     groups = fixations.groupby(["recording", "index"])[["x", "y", "duration"]]
     bad = (groups.max() > groups.min()).any(axis=1)
     if bad.any():
