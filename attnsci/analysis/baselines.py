@@ -285,7 +285,7 @@ def _marginal_draws(tracks: Tracks) -> Draw:
         drawn[unknown] = pool[rng.integers(len(pool), size=len(unknown))]
         angle[:, 1:] = drawn.reshape(turns.shape[::-1]).T
         angle[:, 0] = start
-        for step in range(1, angle.shape[1]):
+        for step in range(1, tracks.x.shape[1] - 1):
             angle[:, step] += angle[:, step - 1]
         return follow(tracks, amplitude * np.cos(angle), amplitude * np.sin(angle))
 

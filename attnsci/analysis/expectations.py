@@ -119,7 +119,7 @@ def order_expectation(tracks: Tracks, lags: Sequence[int], radii_px: np.ndarray)
     expected = pairs[:, :, None] * both[:, None]
     # Ordered couples of pairs (t, t + k) and (u, u + k): the same, u = t ± k, and all others.
     m = pairs[:, :, None].astype(float)
-    shared = 2 * pair_counts(tracks.length, 2 * np.asarray(lags))[:, :, None]
+    shared = 2 * pair_counts(tracks.length, [2 * lag for lag in lags])[:, :, None]
     squares = m * both[:, None] + shared * one[:, None] + (m * m - m - shared) * none[:, None]
     observed = near_counts(tracks.x, tracks.y, lags, radii_px)
     z = scores(observed.sum(0), expected.sum(0), (squares - expected**2).sum(0))
@@ -137,8 +137,8 @@ def donor_expectation(
     """Expect what the history of every possible donor gives (B2, B3), exactly.
 
     Own fixation t + lag is set against fixation t of every scanpath of the same group that is not
-    of the same `exclude`; a donor that ended before t has no chance to be near. z: among all exchanges of the
-    fixations t within a group, its own scanpaths' included (Hoeffding 1951).
+    of the same `exclude`; a donor that ended before t has no chance to be near. z is among all
+    exchanges of the fixations t within a group, with its own scanpaths' (Hoeffding 1951).
 
     Parameters
     ----------

@@ -130,7 +130,9 @@ def memoryless_draws(tracks: Tracks) -> Draw:
     kernel = amplitude_kernel(tracks, images)
     size = max(1, BLOCK // images.x.shape[1])
 
-    def step(part: slice, x: np.ndarray, y: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
+    def step(
+        part: np.ndarray, x: np.ndarray, y: np.ndarray, u: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
         image, viewer = tracks.image[part], tracks.viewer[part]
         there_x, there_y = images.x[image], images.y[image]
         others = (images.viewer[image] != viewer[:, None]) & (images.viewer[image] >= 0)

@@ -38,8 +38,9 @@ def _columns(turn: np.ndarray, change: np.ndarray, x0: float) -> np.ndarray:
 def _fit(turn: np.ndarray, change: np.ndarray, duration: np.ndarray) -> _Fit:
     """Fit d = c + s1·turn + s2·(turn - x0)·[turn < x0] + s3·change + s4·change·[change < 0].
 
-    Given x0 the model is linear, so x0 alone is searched for: whole degrees first, then between
-    the neighbours of the best; no start values.
+    Given x0 the model is linear, so x0 alone is searched for: on a grid of 1° first, then between
+    the neighbours of the best; no start values. A corner leaves at least a twentieth of the turns
+    on either side: beyond, c and s1 would rest on a handful of fixations.
     """
     from scipy.optimize import minimize_scalar
 
@@ -56,11 +57,12 @@ def _fit(turn: np.ndarray, change: np.ndarray, duration: np.ndarray) -> _Fit:
         np.divide((left @ corner) ** 2, size, out=out, where=size > 1e-9 * len(turn))
         return out
 
-    grid = np.arange(1.0, 180.0)
+    first, last = np.quantile(turn, [0.05, 0.95])
+    grid = np.linspace(first, last, max(round(last - first), 1) + 1)
     best = grid[np.argmax(gained(grid))]
     x0 = minimize_scalar(
         lambda value: -float(gained(np.array([value]))[0]),
-        bounds=(best - 1, best + 1),
+        bounds=(max(best - 1, first), min(best + 1, last)),
         method="bounded",
         options={"xatol": 1e-6},
     ).x
