@@ -110,10 +110,13 @@ def edits(
     nodes[0] = nodes[:, 0] = np.iinfo(kind).max // 2
     entry = np.empty((m, pairs), kind)
     if transpositions:
-        column = np.arange(1, m + 1, dtype=np.intp)[:, None]
-        last_row = np.zeros((m, pairs), np.intp)  # where each letter of b last was in a
-        last_column = np.zeros((m + 1, pairs), np.intp)  # where a's letter last was in b
-        pair, flat = np.arange(pairs), nodes.reshape(-1)
+        # Where in a each letter of b last was, and where in b the row's letter: as flat offsets.
+        flat, swapped = nodes.reshape(-1), np.empty_like(entry)
+        column = np.arange(pairs, pairs * (m + 1), pairs)[:, None]
+        pair = np.arange(pairs)
+        last_row = np.repeat(pair[None], m, 0)
+        last_column = np.zeros((m + 1, pairs), np.intp)
+        at = np.empty((m, pairs), np.intp)
     for i in range(n):
         above, row = nodes[i + 1], nodes[i + 2]
         same = second == first[i]
@@ -121,11 +124,14 @@ def edits(
         entry -= same
         np.minimum(entry, above[2:], out=row[2:])
         if transpositions:
-            np.maximum.accumulate(np.where(same, column, 0), axis=0, out=last_column[1:])
-            swapped = flat.take((last_row * (m + 2) + last_column[:-1]) * pairs + pair)
+            np.multiply(same, column, out=last_column[1:])
+            for j in range(2, m):
+                np.maximum(last_column[j], last_column[j - 1], out=last_column[j])
+            np.add(last_row, last_column[:-1], out=at)
+            flat.take(at, out=swapped, mode="clip")
             swapped -= 3
             np.minimum(row[2:], swapped, out=row[2:])
-            last_row[same] = i + 1
+            np.copyto(last_row, pair + (i + 1) * (m + 2) * pairs, where=same)
         for j in range(2, m + 2):
             np.minimum(row[j], row[j - 1], out=row[j])
     found = nodes[length_a + 1, length_b + 1, np.arange(pairs)]

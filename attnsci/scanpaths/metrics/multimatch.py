@@ -73,8 +73,8 @@ def _score(
     )
     moves = _alignment(first[:2], second[:2])
     at_first, at_second, on_path = _trace(moves, count_a, count_b)
-    p = first.reshape(7, -1)[:, at_first]
-    q = second.reshape(7, -1)[:, at_second]
+    p = first.reshape(7, -1).take(at_first, axis=1)
+    q = second.reshape(7, -1).take(at_second, axis=1)
     difference = np.empty((5, *on_path.shape))
     difference[0] = np.sqrt((p[_DX] - q[_DX]) ** 2 + (p[_DY] - q[_DY]) ** 2)
     turn = np.abs(p[_ANGLE] - q[_ANGLE])
@@ -149,13 +149,14 @@ def _trace(
     for step in range(steps):
         at_first[step], at_second[step] = first, second
         move = flat.take(node)
-        if step + 1 < steps:
-            np.not_equal(move, _STAY, out=on_path[step + 1])
+        if not move.any():
+            break
+        np.not_equal(move, _STAY, out=on_path[step + 1])
         first -= back_first.take(move)
         second -= back_second.take(move)
         node -= back_node.take(move)
-    # Once at the start, a path stays there; only the arrival is a node of it.
-    return at_first, at_second, on_path
+    # A path that is at its start stays there; only the arrival is a node of it.
+    return at_first[: step + 1], at_second[: step + 1], on_path[: step + 1]
 
 
 def _median(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
