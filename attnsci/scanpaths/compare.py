@@ -1,6 +1,5 @@
 """A model's scanpaths against people's, beside the human ceiling and every baseline."""
 
-import dataclasses
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attnsci.checks import check_positive, nearest
+from attnsci.checks import check_known, check_positive, nearest
 from attnsci.errors import InvalidInput
 from attnsci.gaze import validate, viewing_of
 from attnsci.scanpaths.baselines import BASELINES, Candidates, Humans, make
 from attnsci.scanpaths.inference import holm, interval, mean, sign_flips, two_way_bootstrap
-from attnsci.scanpaths.metrics.base import get_metric
-from attnsci.scanpaths.scores import Scores, score
+from attnsci.scanpaths.map_scores import MAP_METRICS, MapSettings, map_settings, score_on_maps
+from attnsci.scanpaths.metrics.base import get_metric, registered
+from attnsci.scanpaths.scores import Scores, column, score
 from attnsci.scanpaths.similarity import CHUNK, plain_paths
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ HEADLINE: dict[str, Choice] = {
     "scanmatch 50 ms": ("scanmatch", {"n_columns": 16, "n_rows": 12, "bin_ms": 50.0}),
     "scaled_time_delay_embedding": ("scaled_time_delay_embedding", {}),
     "edit_distance": ("edit_distance", {}),
+    "nss": ("nss", {}),
+    "auc": ("auc", {}),
+    "ig": ("ig", {}),
 }
-"""The default: metrics of where, of when, and of order."""
+"""The default: metrics of where, of when, and of order, and fixations on the people's map."""
 
 WEAK = 0.5
 """Same-image people must exceed cross-image people by this many standard deviations of a pair."""
@@ -58,8 +61,11 @@ def compare(
         Scanpaths of people in the same frame. Images that the model did not see serve the
         cross-image baselines only.
     metrics : sequence of str, or mapping of str to (str, mapping), optional
-        Names of metrics, or labels with (name, settings). Default: `HEADLINE`, without the
-        metrics of time where the model has no durations.
+        Names of metrics, or labels with (name, settings): those that
+        `attnsci.scanpaths.metrics` lists, and "nss", "auc", "ig" (settings: `MapSettings`), a
+        path's fixations on the map of the people, made without one observer at a time. Default:
+        `HEADLINE`, without the metrics of time where the model has no durations, and without
+        those on maps where the Viewing has no px_per_deg.
     seed : int
         Of baselines and resampling.
     n_permutations, n_bootstrap : int
@@ -124,36 +130,34 @@ def compare(
     """
     check_positive("n_permutations", n_permutations, integer=True)
     check_positive("n_bootstrap", n_bootstrap, integer=True)
+    human = _by_image(validate(human))
     humans, images, observers = _humans(human)
     judged, model_candidates = _model(model, human, images)
-    choices = _choices(metrics, model)
+    choices = _choices(metrics, model, viewing_of(human).px_per_deg)
     rows = np.flatnonzero(np.isin(humans.image, judged))
     sources = {} if model_candidates is None else {"model": model_candidates}
     sources |= {name: make(name, humans, rows, seed) for name in BASELINES}
-    found = _scores(sources, humans, choices, chunk, progress)
+    found = _scores(sources, humans, human, judged, choices, chunk, progress)
     return _result(
         found, list(sources), images[judged], judged, observers, human,
         seed=seed, n_permutations=n_permutations, n_bootstrap=n_bootstrap, confidence=confidence,
     )  # fmt: skip
 
 
+def _by_image(human: "xr.Dataset") -> "xr.Dataset":
+    """Return the scanpaths sorted by image."""
+    return human.isel(scanpath=np.argsort(human["image"].to_numpy(), kind="stable"))
+
+
 def _humans(human: "xr.Dataset") -> tuple[Humans, np.ndarray, np.ndarray]:
-    validate(human)
-    image, observer = human["image"].to_numpy(), human["observer"].to_numpy()
-    images, image_number = np.unique(image, return_inverse=True)
-    observers, observer_number = np.unique(observer, return_inverse=True)
+    images, image = np.unique(human["image"].to_numpy(), return_inverse=True)
+    observers, observer = np.unique(human["observer"].to_numpy(), return_inverse=True)
     if len(images) < 2:
         raise InvalidInput(
             f"The human scanpaths are all on image {str(images[0])!r}. Cross-image baselines and "
             "inference over images need at least two images."
         )
-    order = np.argsort(image_number, kind="stable")
-    sorted_set = human.isel(scanpath=order)
-    return (
-        Humans(plain_paths(sorted_set), image_number[order], observer_number[order]),
-        images,
-        observers,
-    )
+    return Humans(plain_paths(human), image, observer), images, observers
 
 
 def _model(
@@ -193,11 +197,18 @@ def _model(
 
 
 def _choices(
-    metrics: Sequence[str] | Mapping[str, Choice] | None, model: "xr.Dataset | None"
+    metrics: Sequence[str] | Mapping[str, Choice] | None,
+    model: "xr.Dataset | None",
+    px_per_deg: float | None,
 ) -> dict[str, Choice]:
     timeless = model is not None and bool(np.isnan(model["duration"].to_numpy()).all())
     if metrics is None:
-        return {k: c for k, c in HEADLINE.items() if not (timeless and "bin_ms" in c[1])}
+        return {
+            label: (name, settings)
+            for label, (name, settings) in HEADLINE.items()
+            if not (timeless and "bin_ms" in settings)
+            and not (name in MAP_METRICS and px_per_deg is None)
+        }
     if isinstance(metrics, Mapping):
         chosen = dict(metrics)
     else:
@@ -205,9 +216,12 @@ def _choices(
     if not chosen:
         raise InvalidInput("No metric was named; attnsci.scanpaths.metrics() lists them.")
     for name, settings in chosen.values():
-        needs = get_metric(name).durations
+        check_known("scanpath metric", name, [*registered(), *MAP_METRICS])
+        if name in MAP_METRICS:
+            map_settings(settings)
+            continue
         get_metric(name).configured(**settings)
-        if timeless and needs == "required":
+        if timeless and get_metric(name).durations == "required":
             raise InvalidInput(f"{name} needs durations, and the model has none.")
     return chosen
 
@@ -215,33 +229,36 @@ def _choices(
 def _scores(
     sources: Mapping[str, Candidates],
     humans: Humans,
+    human: "xr.Dataset",
+    judged: np.ndarray,
     choices: Mapping[str, Choice],
     chunk: int,
     progress: bool | None,
 ) -> dict[str, list[Scores]]:
-    """Return the scores of every source, by label of the metric."""
+    """Return the scores of every source, by label of the metric, components apart."""
     from tqdm import tqdm
 
     hidden = None if progress is None else not progress
     found: dict[str, list[Scores]] = {}
+    on_maps: dict[MapSettings, dict[str, str]] = {}
     with tqdm(total=len(choices) * len(sources), disable=hidden, leave=False) as bar:
         for label, (name, settings) in choices.items():
-            found[label] = []
+            if name in MAP_METRICS:  # one pass over the maps serves all with the same settings
+                on_maps.setdefault(map_settings(settings), {})[label] = name
+                bar.update(len(sources))
+                continue
+            scores = []
             for source, candidates in sources.items():
                 bar.set_description(f"{label}, {source}")
-                found[label].append(score(candidates, humans, name, chunk, **settings))
+                scores.append(score(candidates, humans, name, chunk, **settings))
                 bar.update()
-    renamed = {}
-    for label, scores in found.items():
-        components = get_metric(choices[label][0]).components
-        for column, name in enumerate(components or ("",)):
-            renamed[f"{label} {name}".strip()] = [_column(each, column) for each in scores]
-    return renamed
-
-
-def _column(scores: Scores, column: int) -> Scores:
-    fields = ("image", "best", "reached", "observer", "n_undefined", "pair_mean", "pair_sd")
-    return dataclasses.replace(scores, **{f: getattr(scores, f)[..., column] for f in fields})
+            for at, component in enumerate(get_metric(name).components or ("",)):
+                found[f"{label} {component}".strip()] = [column(each, at) for each in scores]
+    for same, names in on_maps.items():
+        with tqdm(total=len(judged), desc="maps", disable=hidden, leave=False) as bar:
+            scored = score_on_maps(sources, humans, human, judged, names, same, bar)
+        found |= {label: [column(each, 0) for each in scored[label]] for label in names}
+    return found
 
 
 def _result(

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from attnsci.scanpaths.baselines import Candidates, Humans
+from attnsci.scanpaths.groups import group_means
 from attnsci.scanpaths.similarity import Scorer
 
 
@@ -76,20 +77,20 @@ def summarise(
     """Return the scores of pairs with these `values` (P, M); `sign` -1 for distances."""
     n_candidates = len(candidates.image)
     n_images, n_observers = humans.image.max() + 1, humans.observer.max() + 1
-    by_candidate = _group_mean(values, candidate, n_candidates)
+    by_candidate = group_means(values, candidate, n_candidates)
     best = sign * _best(sign * values, candidate, candidates.twin < 0, n_candidates)
     n_people = len(humans.image)
     reached = sign * _best(sign * values, human, np.zeros(n_people, bool), n_people)
     cell = humans.image[human] * n_observers + humans.observer[human]
-    observer = _group_mean(values, cell, n_images * n_observers)
+    observer = group_means(values, cell, n_images * n_observers)
     given = ~np.isnan(values)
     n = given.sum(0)
     mean = np.where(given, values, 0).sum(0) / np.maximum(n, 1)
     spread = np.where(given, (values - mean) ** 2, 0).sum(0) / np.maximum(n - 1, 1)
     return Scores(
-        _group_mean(by_candidate, candidates.image, n_images),
-        _group_mean(best, candidates.image, n_images),
-        _group_mean(reached, humans.image, n_images),
+        group_means(by_candidate, candidates.image, n_images),
+        group_means(best, candidates.image, n_images),
+        group_means(reached, humans.image, n_images),
         observer.reshape(n_images, n_observers, -1),
         len(values),
         len(values) - n,
@@ -98,14 +99,10 @@ def summarise(
     )
 
 
-def _group_mean(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Return the mean (G, M) of the values of each group that are not NaN."""
-    given = ~np.isnan(values)
-    columns = range(values.shape[1])
-    total = [np.bincount(group, np.where(given, values, 0)[:, c], n_groups) for c in columns]
-    count = [np.bincount(group, given[:, c], n_groups) for c in columns]
-    mean = np.stack(total, 1) / np.maximum(np.stack(count, 1), 1)
-    return np.where(np.stack(count, 1) > 0, mean, np.nan)
+def column(scores: Scores, which: int | list[int]) -> Scores:
+    """Return the scores of some of the metric's values."""
+    fields = ("image", "best", "reached", "observer", "n_undefined", "pair_mean", "pair_sd")
+    return dataclasses.replace(scores, **{f: getattr(scores, f)[..., which] for f in fields})
 
 
 def _best(
