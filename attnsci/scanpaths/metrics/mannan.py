@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from attnsci.checks import check_positive
+from attnsci.errors import InvalidInput
 from attnsci.scanpaths.metrics.base import Metric, Paths, register
 from attnsci.scanpaths.metrics.pairwise import Prepared, nearest, total
 from attnsci.seeds import numpy_generator
@@ -34,6 +35,8 @@ class MannanIndexSettings:
 
     def __post_init__(self) -> None:
         check_positive("n_random", self.n_random, integer=True)
+        if self.seed < 0 or int(self.seed) != self.seed:
+            raise InvalidInput(f"seed must be a whole number from 0; got {self.seed!r}.")
 
 
 def _prepare(paths: Paths, settings: MannanSettings | MannanIndexSettings) -> Prepared:
