@@ -152,7 +152,7 @@ def cells_to_frame(
     for (row, column), cell in full:
         if cell.ndim != 2 or cell.shape[1] != 4:
             raise DatasetCorrupt(
-                f"The cell of observer {column + 1} on image {names[row]!r} is {cell.shape}; it "
+                f"The cell of observer {column + 1} on image {str(names[row])!r} is {cell.shape}; it "
                 "must be (fixations, 4): y, x, latency, duration."
             )
     rows = np.concatenate([cell for _, cell in full]).astype(float)

@@ -22,7 +22,7 @@ BETWEEN = "_subject_"
 
 def recognises(path: Path) -> bool:
     """Return whether the folder is, or has, a folder of scanpaths."""
-    return path.is_dir() and bool(_root(path))
+    return path.is_dir() and bool(_roots(path))
 
 
 def read(path: Path, viewing: Viewing | None = None, *, y_up: bool = False) -> "xr.Dataset":
@@ -34,7 +34,7 @@ def read(path: Path, viewing: Viewing | None = None, *, y_up: bool = False) -> "
     Parameters
     ----------
     path : pathlib.Path
-        The data set's folder, or its folder ``SCANPATHS``; files named
+        The data set's folder, the one above it, or its folder ``SCANPATHS``; files named
         ``scanpaths/IMAGE_subject_OBSERVER`` are read, too. Hidden files are passed over.
     viewing : Viewing
         Geometry.
@@ -45,14 +45,16 @@ def read(path: Path, viewing: Viewing | None = None, *, y_up: bool = False) -> "
     Raises
     ------
     InvalidInput
-        If the geometry is missing, or there is no scanpath.
+        If the geometry is missing, or there is no scanpath, or there are several data sets.
     DatasetCorrupt
         If a file has other rows; the message names the file and the row.
     """
     viewing = need_viewing(viewing, "A FixaTons tree")
-    root = _root(path)
-    if root is None:
-        raise InvalidInput(f"{path} has no folder SCANPATHS or scanpaths.")
+    roots = _roots(path)
+    if len(roots) != 1:
+        sets = ", ".join(root.parent.name for root in roots) or "none"
+        raise InvalidInput(f"{path} must have one folder SCANPATHS or scanpaths; it has {sets}.")
+    root = roots[0]
     found = list(_files(root))
     if not found:
         raise InvalidInput(f"There is no scanpath in {root}.")
@@ -108,10 +110,16 @@ def write(scanpaths: "xr.Dataset", path: Path) -> None:
     )
 
 
-def _root(path: Path) -> Path | None:
-    if path.name in FOLDERS:
-        return path
-    return next((path / name for name in FOLDERS if (path / name).is_dir()), None)
+def _roots(path: Path) -> list[Path]:
+    """Return the folders of scanpaths: this one, or the one in it, or those one level deeper."""
+    if path.name in FOLDERS or not path.is_dir():
+        return [path]
+    for folders in ([path], [each for each in _visible(path) if each.is_dir()]):
+        # Where upper and lower case are one, both names would be found.
+        found = [next((f / name for name in FOLDERS if (f / name).is_dir()), None) for f in folders]
+        if any(found):
+            return [root for root in found if root]
+    return []
 
 
 def _visible(folder: Path) -> list[Path]:
