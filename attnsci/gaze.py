@@ -359,7 +359,7 @@ def _numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
     if bad.any():
         row = int(np.argmax(bad))
         raise InvalidInput(
-            f"Row {row} (counted from 0) has {column} = {frame[column].iloc[row]!r}, which is no "
+            f"Row {row} (counted from 0) has {column} = {frame[column].tolist()[row]!r}, which is no "
             f"finite number; {int(bad.sum())} such rows in all."
         )
     return values
@@ -389,7 +389,7 @@ def _check_index(
             row = frame.iloc[order[at]]
             raise InvalidInput(
                 f"Row {int(order[at])} (counted from 0): fixation {index[at]:g} of observer "
-                f"{row['observer']!r} on image {row['image']!r} {what}; {int(bad.sum())} such "
+                f"{str(row['observer'])!r} on image {str(row['image'])!r} {what}; {int(bad.sum())} such "
                 "rows in all. If one table holds several scanpaths of an observer on an image, "
                 "number them in a column 'sample'."
             )
