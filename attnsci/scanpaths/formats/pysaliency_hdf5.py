@@ -311,8 +311,8 @@ def _numbered(scanpaths: "xr.Dataset") -> np.ndarray:
     if (numbers.astype(str) != names).any():
         first = int(np.argmax(numbers.astype(str) != names))
         warnings.warn(
-            f"pysaliency numbers images: {str(names[first])!r} is written as {numbers[first]}. Read "
-            "the file with images= and the names in their order to have them back.",
+            f"pysaliency numbers images: {str(names[first])!r} is written as {numbers[first]}. "
+            "Read the file with images= and the names in their order to have them back.",
             UserWarning,
             stacklevel=4,
         )
