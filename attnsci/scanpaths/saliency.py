@@ -1,5 +1,6 @@
 """Models' maps against people's fixations, image by image, with every metric by name."""
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -235,6 +236,10 @@ def _scores(
         row, column = np.divmod(pool.others(image, values.shape), values.shape[1])
         return column, row
 
+    @functools.cache
+    def empirical() -> np.ndarray:
+        return own.density(image)
+
     found = {
         "nss": lambda: on_one.nss(values, x, y, settings["ddof"]).mean(),
         "auc": lambda: on_one.auc(values, x, y).mean(),
@@ -243,9 +248,9 @@ def _scores(
         "sauc": lambda: on_one.auc(values, x, y, "shuffled", negatives()).mean(),
         "ll": lambda: on_one.log_likelihood(values, x, y).mean(),
         "ig": lambda: on_one.information_gain(values, base_of(image), x, y).mean(),
-        "cc": lambda: of_two.cc(values, own.density(image)),
-        "sim": lambda: of_two.sim(values, own.density(image), settings["range_normalise"]),
-        "kl": lambda: of_two.kl(values, own.density(image), settings["eps"]),
+        "cc": lambda: of_two.cc(values, empirical()),
+        "sim": lambda: of_two.sim(values, empirical(), settings["range_normalise"]),
+        "kl": lambda: of_two.kl(values, empirical(), settings["eps"]),
     }
     return [float(found[metric]()) for metric in metrics]
 
