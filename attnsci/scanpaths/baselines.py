@@ -62,7 +62,9 @@ def other_image(humans: Humans, rows: np.ndarray, rng: np.random.Generator) -> C
     starts = humans.starts
     first, stop = starts[humans.image[rows]], starts[humans.image[rows] + 1]
     donors = _outside(rng, len(humans.image), first, stop)
-    return Candidates(_take(humans.paths, donors), humans.image[rows], rows)
+    here = _take(humans.paths, rows).image  # what metrics know of an image is of the one judged
+    paths = dataclasses.replace(_take(humans.paths, donors), image=here)
+    return Candidates(paths, humans.image[rows], rows)
 
 
 def shuffled(humans: Humans, rows: np.ndarray, rng: np.random.Generator) -> Candidates:
@@ -128,6 +130,7 @@ def _take(paths: Paths, rows: np.ndarray) -> Paths:
         y=paths.y[rows],
         duration=paths.duration[rows],
         length=paths.length[rows],
+        image=None if paths.image is None else paths.image[rows],
     )
 
 
