@@ -131,8 +131,9 @@ def auto_recurrence(
 
     Notes
     -----
-    Anderson et al. 2013, Behav. Res. Methods 45:842. The weighted forms are ours to read from
-    there: recurrence over (N - 1) Σt, mass over (N - 1)² Σt, lines by the weights on them.
+    Anderson et al. 2013, Behav. Res. Methods 45:842. Weighted, recurrence is over (N - 1) Σt,
+    mass over (N - 1)² Σt, and lines count the weights on them; no reference values are known for
+    these.
 
     Examples
     --------

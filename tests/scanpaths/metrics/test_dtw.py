@@ -66,7 +66,7 @@ def test_bounds(scanpath_set, all_pairs, a, b):
 @settings(max_examples=30, deadline=None)
 @given(a=places, b=places, right=st.integers(-50, 50), down=st.integers(-50, 50))
 def test_moving_both_changes_nothing(scanpath_set, all_pairs, a, b, right, down):
-    moved = [np.array(path) + [right, down] for path in (a, b)]
+    moved = [np.add(path, [right, down]) for path in (a, b)]
     for metric in ("dtw", "frechet", "hausdorff", "eyenalysis", "mannan", "time_delay_embedding"):
         np.testing.assert_allclose(
             all_pairs(scanpath_set(moved), metric), all_pairs(scanpath_set([a, b]), metric),

@@ -55,7 +55,7 @@ def test_equals_one_by_one(ragged, scanpath_set, all_pairs, radius):
 
 def test_blind_to_order_and_zero_when_apart(ragged, scanpath_set, all_pairs):
     path = ragged[7][:, :2]
-    far = path + [2000.0, 0.0]
+    far = np.add(path, [2000.0, 0.0])
     found = all_pairs(scanpath_set([path, path[::-1], far]), "fdiss", radius_px=30)
     np.testing.assert_allclose(found[0], [1, 1, 0])
 

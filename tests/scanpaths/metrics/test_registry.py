@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 import textwrap
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_settings_are_frozen_and_documented(name):
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
     below = {
         field.target.id
-        for field, text in zip(body, body[1:], strict=False)
+        for field, text in itertools.pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
     }
     for field in dataclasses.fields(cls):

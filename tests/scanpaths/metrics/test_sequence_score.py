@@ -7,6 +7,7 @@ import pytest
 from attnsci.errors import InvalidInput
 from attnsci.scanpaths import Viewing, from_dict, similarity
 from attnsci.scanpaths.clusters import cluster_labels, fit_clusters
+from attnsci.scanpaths.compare import compare
 from attnsci.scanpaths.metrics.sequence_score import SequenceSettings
 
 SCORE, COMMON = "sequence_score", "longest_common_subsequence"
@@ -134,6 +135,31 @@ def test_a_models_fixations_are_read_by_the_peoples_clusters():
     model = from_dict({"p": [[130, 100], [480, 470]]}, VIEWING)
     found = similarity(people, model, SCORE, clusters=fit_clusters(people, 20))
     np.testing.assert_array_equal(found, [[1], [1]])
+
+
+def test_clusters_in_a_comparison(scanpath_set):
+    """People of another image are read by the clusters of the image they are compared on."""
+    centres = {
+        name: np.array([[100.0, 100], [400, 100 + step], [700, 500]])
+        for step, name in enumerate("abcd")
+    }
+    orders = {"a": (0, 1, 2), "b": (2, 1, 0), "c": (0, 1, 2), "d": (2, 1, 0)}
+    people = from_dict(
+        {n: {who: centres[n][list(orders[n])] for who in ("s1", "s2", "s3")} for n in "abcd"},
+        VIEWING,
+    )
+    model = people.isel(scanpath=people.observer == "s1").assign_coords(
+        observer=("scanpath", ["model"] * 4)
+    )
+    for judged in (model, model.isel(scanpath=[1, 3])):
+        found = compare(
+            judged, people, {"score": (SCORE, {"clusters": centres})},
+            n_permutations=9, n_bootstrap=9, progress=False,
+        )  # fmt: skip
+        mean = found["mean"].sel(metric="score")
+        assert mean.sel(source="model") == mean.sel(source="human") == 1
+        assert 1 / 3 <= mean.sel(source="cross-image") < 1
+        assert not found["n_undefined"].any()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_equals_counting(ragged, scanpath_set, all_pairs, n_letters, n, axes):
 def test_equal_places_share_a_letter(scanpath_set, all_pairs):
     x = [5, 5, 5, 1, 5, 1, 5, 5]
     path = np.column_stack([x, x])
-    found = all_pairs(scanpath_set([path, path + [0, 7]]), "subsmatch", n_letters=8)
+    found = all_pairs(scanpath_set([path, np.add(path, [0, 7])]), "subsmatch", n_letters=8)
     np.testing.assert_array_equal(found, 0)
     assert letters(x, 8) == [2, 2, 2, 0, 2, 0, 2, 2]
 
