@@ -7,6 +7,7 @@ the gaze samples of ``_physio.tsv.gz`` while the fixation lasts. Values of ``ons
 ``OnsetSource`` says: like a column of the samples, or as rows of them.
 """
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -202,9 +203,16 @@ def _table(path: Path, about: Sidecar) -> "pd.DataFrame":
     import pandas as pd
 
     names = about["Columns"]
-    text = {"dtype": str, "keep_default_na": False, "na_values": ["n/a"]}
     try:
-        table = pd.read_csv(path, sep="\t", header=None, **text)
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            na_values=["n/a"],
+            quoting=csv.QUOTE_NONE,  # BIDS quotes nothing, and messages hold lone quotes
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, OSError) as error:
         raise DatasetCorrupt(f"{path} is no whole table: {error}.") from error
     if table.shape[1] != len(names):
@@ -364,7 +372,7 @@ def _trials(
         )
     if "message" in table:
         messages = table[table["message"].notna()].assign(block=0)
-        begun = markers(messages.rename(columns={"message": "text"}), trial)
+        begun = markers(messages.assign(text=messages["message"].str.strip('"')), trial)
         if len(begun):
             return in_trials(fixations, begun.drop(columns="block"), by=None)
     notes.append("no stim_file and no message names a trial: the recording is one")
