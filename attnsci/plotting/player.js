@@ -63,11 +63,12 @@
   }
 
   function step(direction) {
-    const starts = visible().flatMap((path) => path.start);
     const tiny = 1e-9;
-    const next = direction > 0
-      ? Math.min(...starts.filter((start) => start > state.t + tiny), end)
-      : Math.max(...starts.filter((start) => start < state.t - tiny), 0);
+    let next = direction > 0 ? end : 0;
+    for (const start of visible().flatMap((path) => path.start)) {
+      if (direction > 0 && start > state.t + tiny) next = Math.min(next, start);
+      if (direction < 0 && start < state.t - tiny) next = Math.max(next, start);
+    }
     state.playing = false;
     seek(next);
   }
@@ -255,7 +256,7 @@
 
   function draw() {
     const image = current();
-    const view = viewOf(image);
+    const view = image.view || (image.view = viewOf(image));
     const density = window.devicePixelRatio || 1;
     canvas.style.aspectRatio = `${view.width} / ${view.height}`;
     canvas.style.maxWidth = `${(70 * view.width) / view.height}vh`;
