@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 KEYS = ("image", "observer", "task", "sample")
 """Coordinates that name a scanpath, the last two optional."""
 UNITS = {"s": 1.0, "ms": 1e-3}
+SIDES = ("width_px", "height_px")
+COLUMNS = (
+    *KEYS, "fixation", "x", "y", "duration", "onset", "duration_ms", "onset_ms", *SIDES,
+)  # fmt: skip
 
 
 def from_frame(
@@ -105,9 +109,9 @@ def from_frame(
 
     first = order[starts]
     coords = {key: text[key][first] for key in keys}
-    for side in ("width_px", "height_px"):
+    for side in SIDES:
         if side in named:
-            coords[side] = _numbers(named, side)[first]
+            coords[side] = _of_scanpath(named, side, groups, order)[starts]
     arrays = {name: padded(name) for name in numbers if name != "fixation"}
     arrays.setdefault("duration", np.full_like(arrays["x"], np.nan))
     return validate(_dataset(arrays, lengths, coords, viewing))
@@ -262,6 +266,7 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
         if name not in scanpaths.coords:
             raise InvalidInput(f"Scanpaths need the coordinate {name} on scanpath.")
     viewing_of(scanpaths)
+    _check_sides(scanpaths)
     x, y, duration = (scanpaths[name].to_numpy() for name in ("x", "y", "duration"))
     inside = np.arange(x.shape[1]) < scanpaths["n_fixations"].to_numpy()[:, None]
     has_duration = ~np.isnan(duration)
@@ -274,6 +279,10 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
     ]
     if "onset" in scanpaths:
         onset = scanpaths["onset"].to_numpy()
+        has_onset = ~np.isnan(onset)
+        lacking = inside & ~has_onset & has_onset.any(1, keepdims=True)
+        tests.append(("lacks its onset, which others of the scanpath have", lacking))
+        tests.append(("has an infinite onset", np.isinf(onset)))
         back = np.zeros_like(inside)
         back[:, 1:] = inside[:, 1:] & (np.diff(onset, axis=1) < 0)
         tests.append(("begins before the one it follows", back))
@@ -326,9 +335,17 @@ def _dataset(
 
 
 def _renamed(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame) or frame.columns.nlevels > 1:
+        raise InvalidInput(f"A pandas table with one row of names is needed, not {type(frame)}.")
+    for ours in columns:
+        check_option("a name in columns", ours, COLUMNS)
     absent = [theirs for theirs in columns.values() if theirs not in frame]
     if absent:
         raise InvalidInput(f"No column is called {absent[0]!r}; there are {list(frame.columns)}.")
+    if len(set(columns.values())) < len(columns):
+        raise InvalidInput(f"columns= takes one column for two names: {dict(columns)}.")
     named = frame.rename(columns={theirs: ours for ours, theirs in columns.items()})
     required = ("image", "observer", "fixation", "x", "y")
     missing = [name for name in required if name not in named]
@@ -352,15 +369,36 @@ def _no_missing(frame: "pd.DataFrame", column: str) -> None:
 def _numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
     import pandas as pd
 
+    kind = getattr(frame[column].dtype, "kind", "O")
+    if kind in "mMcb":  # pandas would make numbers of them, in nanoseconds and of half a value
+        raise InvalidInput(
+            f"The column {column} holds {frame[column].dtype}; make it numbers, in the unit that "
+            "you declare."
+        )
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float, na_value=np.nan)
     bad = np.isnan(values) & frame[column].notna().to_numpy()
-    if column in ("fixation", "x", "y", "width_px", "height_px"):
+    if column in ("fixation", "x", "y", *SIDES):
         bad = ~np.isfinite(values)
     if bad.any():
         row = int(np.argmax(bad))
         raise InvalidInput(
-            f"Row {row} (counted from 0) has {column} = {frame[column].tolist()[row]!r}, which is no "
-            f"finite number; {int(bad.sum())} such rows in all."
+            f"Row {row} (counted from 0) has {column} = {frame[column].tolist()[row]!r}, which is "
+            f"no finite number; {int(bad.sum())} such rows in all."
+        )
+    return values
+
+
+def _of_scanpath(
+    frame: "pd.DataFrame", column: str, groups: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """Return a column in `order`; raise if it changes within a scanpath."""
+    values = _numbers(frame, column)[order]
+    changed = (np.diff(groups) == 0) & (np.diff(values) != 0)
+    if changed.any():
+        row = order[1 + int(np.argmax(changed))]
+        raise InvalidInput(
+            f"Row {int(row)} (counted from 0) has another {column} than the fixation before it; a "
+            "scanpath has one image."
         )
     return values
 
@@ -386,12 +424,26 @@ def _check_index(
     for what, bad in tests:
         if bad.any():
             at = int(np.argmax(bad))
-            row = frame.iloc[order[at]]
+            row = frame.iloc[order[at]].astype(str)
             raise InvalidInput(
                 f"Row {int(order[at])} (counted from 0): fixation {index[at]:g} of observer "
-                f"{str(row['observer'])!r} on image {str(row['image'])!r} {what}; {int(bad.sum())} such "
+                f"{row['observer']!r} on image {row['image']!r} {what}; {int(bad.sum())} such "
                 "rows in all. If one table holds several scanpaths of an observer on an image, "
                 "number them in a column 'sample'."
+            )
+
+
+def _check_sides(scanpaths: "xr.Dataset") -> None:
+    given = [side for side in SIDES if side in scanpaths.coords]
+    if len(given) == 1:
+        raise InvalidInput(f"The scanpaths have {given[0]} alone; both sides are needed, or none.")
+    for side in given:
+        bad = ~(scanpaths[side].to_numpy() > 0)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise InvalidInput(
+                f"{side} is {scanpaths[side].to_numpy()[row]} under {_name(scanpaths, row)}; it "
+                "must be above 0."
             )
 
 
@@ -434,6 +486,9 @@ def _column(name: str, values: Any, n: int) -> np.ndarray:
 
 def as_text(values: np.ndarray) -> np.ndarray:
     """Return names as text, so that 1001 of one file and "1001" of another are one image."""
+    if values.dtype.kind == "O" and len(values) and all(isinstance(v, int | float) for v in values):
+        values = np.asarray(values.tolist())
     if values.dtype.kind == "f" and (values == np.round(values)).all():
-        values = values.astype(np.int64)
+        whole = np.abs(values).max(initial=0) < 2**53
+        values = values.astype(np.int64) if whole else values
     return values.astype(str)
