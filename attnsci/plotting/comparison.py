@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import xarray as xr
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
@@ -238,7 +239,7 @@ def _label_sides(ax: Axes, names_a: list[tuple[str, str]], names_b: list[tuple[s
                 outer_axis.set_ticks(middle, images[starts])
                 outer.tick_params(length=0)
                 outer.spines[:].set_visible(False)
-                axis.labelpad = 16
+                axis.labelpad = 1.6 * rcParams["font.size"] + 6
 
 
 def _bar_label(matrix: xr.DataArray) -> str:
