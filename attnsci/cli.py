@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from attnsci.errors import AttnsciError
+from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
 from attnsci.papers.object_attention import commands as object_attention
 from attnsci.training.configs import PRESETS, Device, Source
 
@@ -259,6 +260,9 @@ def parse(argv: Sequence[str]) -> Any:
             | Annotated[TrainCommand, _named("train", default=train)]
             | Annotated[EvaluateCommand, _named("evaluate")]
             | Annotated[RecordCommand, _named("record")]
+            | Annotated[Compare, _named("compare")]
+            | Annotated[GazeCommand, _named("gaze")]
+            | Annotated[ScanpathCommand, _named("scanpath")]
             | Annotated[DatasetsCommand, _named("datasets")]
             | Annotated[Info, _named("info")]
         )

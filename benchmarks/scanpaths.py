@@ -35,8 +35,8 @@ import pandas as pd
 
 from attnsci.gaze import from_frame
 from attnsci.geometry import Viewing
-from attnsci.scanpaths.metrics.base import Paths, registered
-from attnsci.scanpaths.similarity import CHUNK, Scorer, plain_paths
+from attnsci.scanpaths.measures.base import Paths, registered
+from attnsci.scanpaths.pairs import CHUNK, Scorer, plain_paths
 
 WIDTH, HEIGHT, OBSERVERS, IMAGES = 800, 600, 15, 100
 EVERY = 10

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attnsci.scanpaths.metrics.base import Paths
+from attnsci.scanpaths.measures.base import Paths
 from attnsci.seeds import numpy_generator
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from attnsci.scanpaths.compare import HEADLINE, Choice
+from attnsci.scanpaths.comparison import HEADLINE, Choice
 
 _GRID: dict[str, Any] = {"n_columns": 16, "n_rows": 12}
 

@@ -1,6 +1,6 @@
 """What a set of scanpaths holds, what looks wrong with it, and its saccades in numbers."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -115,7 +115,7 @@ def saccade_statistics(scanpaths: "xr.Dataset", radius_px: float | None = None) 
     returns = _returns(x, y, radius_px)
     n = scanpaths["n_fixations"].to_numpy()
     lasting = duration[~np.isnan(duration)]
-    found = {
+    found: dict[str, Any] = {
         "n_fixations": int(n.sum()),
         "n_saccades": len(sizes),
         "n_zero_saccades": int((sizes == 0).sum()),

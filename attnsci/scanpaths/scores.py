@@ -6,7 +6,7 @@ import numpy as np
 
 from attnsci.scanpaths.baselines import Candidates, Humans
 from attnsci.scanpaths.groups import group_means
-from attnsci.scanpaths.similarity import Scorer
+from attnsci.scanpaths.pairs import Scorer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # the metrics import this module
-    from attnsci.scanpaths.metrics.base import Paths
+    from attnsci.scanpaths.measures.base import Paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def saccades_of(paths: "Paths") -> Saccades:
 
     Examples
     --------
-    >>> from attnsci.scanpaths.metrics.base import Paths
+    >>> from attnsci.scanpaths.measures.base import Paths
     >>> row = np.array([[10.0, 13.0, np.nan]])
     >>> paths = Paths(row, row, np.full((1, 3), 0.2), np.array([2]), 80, 60)
     >>> saccades_of(paths).dx.tolist()
@@ -90,7 +90,7 @@ def simplify(
     --------
     Three steps of one straight way:
 
-    >>> from attnsci.scanpaths.metrics.base import Paths
+    >>> from attnsci.scanpaths.measures.base import Paths
     >>> row = np.array([[0.0, 30.0, 60.0, 90.0]])
     >>> paths = Paths(row, 0 * row, np.full((1, 4), 0.2), np.array([4]), 80, 60)
     >>> simplify(paths, direction_deg=45, amplitude_px=10, duration_s=0.3).dx[0, 0].item()

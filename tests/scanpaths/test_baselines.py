@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnsci.scanpaths.baselines import BASELINES, Humans, make
-from attnsci.scanpaths.similarity import plain_paths
+from attnsci.scanpaths.pairs import plain_paths
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnsci.errors import InvalidInput
-from attnsci.scanpaths.compare import compare
+from attnsci.scanpaths.comparison import compare
 from attnsci.scanpaths.edit import select
 from attnsci.scanpaths.maps import FixationMaps
 from attnsci.scanpaths.saliency_fixations import auc, information_gain, nss

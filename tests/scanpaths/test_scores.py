@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from attnsci.scanpaths.baselines import Candidates, Humans
+from attnsci.scanpaths.pairs import plain_paths, similarity
 from attnsci.scanpaths.scores import score
-from attnsci.scanpaths.similarity import plain_paths, similarity
 
 
 @pytest.fixture

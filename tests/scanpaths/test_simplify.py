@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from attnsci.scanpaths.metrics.base import Paths
+from attnsci.scanpaths.measures.base import Paths
 from attnsci.scanpaths.simplify import saccades_of, simplify
 
 THRESHOLDS = (45.0, 100.0, 0.3)

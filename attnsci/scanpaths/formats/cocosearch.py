@@ -177,13 +177,14 @@ def _check_lengths(
 def _viewing(records: list[Mapping[str, Any]]) -> Viewing:
     """Return the geometry that NeuroLIAA's records hold."""
     sizes = {(record.get("image_width"), record.get("image_height")) for record in records}
-    if len(sizes) == 1 and None not in (size := sizes.pop()):
-        return Viewing(width_px=float(size[0]), height_px=float(size[1]))
+    width, height = sizes.pop() if len(sizes) == 1 else (None, None)
+    if width is not None and height is not None:
+        return Viewing(width_px=float(width), height_px=float(height))
     return need_viewing(None, "JSON of scanpaths (COCO-Search18 was shown at 1680 × 1050)")
 
 
-def _coordinates(records: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+def _coordinates(records: list[Mapping[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name in TEXTS:
         if any(name in record for record in records):
             found[name] = [_text(record, name) for record in records]
