@@ -1,11 +1,13 @@
 """Fixations in MATLAB files: struct arrays as OSIE has them, cell arrays as SUN500 has them."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnsci.data.mat_structure import check_structure
 from attnsci.errors import DatasetCorrupt, InvalidInput
 
 if TYPE_CHECKING:
@@ -25,12 +27,14 @@ def load_mat(path: Path) -> dict[str, Any]:
     import scipy.io
 
     try:
+        check_structure(content := path.read_bytes())
         # Without squeeze_me, which turns a scanpath of one fixation into a number.
-        found = scipy.io.loadmat(path, squeeze_me=False, struct_as_record=True)
+        found = scipy.io.loadmat(io.BytesIO(content), squeeze_me=False, struct_as_record=True)
+    except DatasetCorrupt as error:
+        raise DatasetCorrupt(f"{path} is no whole MATLAB file. {error}") from error
     except Exception as error:  # a damaged file makes the parser raise whatever there is
         raise DatasetCorrupt(
-            f"{path} cannot be read as a MATLAB file up to version 7: {type(error).__name__}: "
-            f"{error}. Is it whole? Files of version 7.3 must be saved again with -v7."
+            f"{path} cannot be read as a MATLAB file: {type(error).__name__}: {error}. Is it whole?"
         ) from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
@@ -152,8 +156,8 @@ def cells_to_frame(
     for (row, column), cell in full:
         if cell.ndim != 2 or cell.shape[1] != 4:
             raise DatasetCorrupt(
-                f"The cell of observer {column + 1} on image {str(names[row])!r} is {cell.shape}; it "
-                "must be (fixations, 4): y, x, latency, duration."
+                f"The cell of observer {column + 1} on image {str(names[row])!r} is {cell.shape}; "
+                "it must be (fixations, 4): y, x, latency, duration."
             )
     rows = np.concatenate([cell for _, cell in full]).astype(float)
     lengths = np.array([len(cell) for _, cell in full])
