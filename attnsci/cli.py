@@ -5,6 +5,7 @@ import dataclasses
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -281,6 +282,11 @@ def parse(argv: Sequence[str]) -> Any:
     )
 
 
+def _one_line(message: Warning | str, *place: Any) -> None:
+    """Print a warning without the line of our code that raised it."""
+    print(f"attnsci: warning: {message}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
@@ -297,7 +303,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        return parse(arguments).command.run() or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _one_line
+            return parse(arguments).command.run() or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt as stop:

@@ -16,6 +16,7 @@ __getattr__, __dir__, _ = lazy.attach(
         "clusters": ["cluster_labels", "fit_clusters"],
         "comparison": ["HEADLINE", "compare", "comparison_table"],
         "edit": ["concat", "crop", "keep_inside", "rescale", "select"],
+        "formats.pymovements": ["from_pymovements"],
         "formats.io": ["read_scanpaths", "write_scanpaths"],
         "gold": ["gold_standard"],
         "maps": ["FixationMaps", "centre_bias", "fixation_density"],
@@ -31,7 +32,7 @@ __getattr__, __dir__, _ = lazy.attach(
 __all__ = [
     "HEADLINE", "PROTOCOLS", "FixationMaps", "Viewing", "auto_recurrence", "centre_bias",
     "cluster_labels", "compare", "comparison_table", "concat", "conditional_saliency", "crop",
-    "describe", "fit_clusters", "fixation_density", "from_arrays", "from_dict", "from_frame",
+    "describe", "fit_clusters", "fixation_density", "from_arrays", "from_dict", "from_frame", "from_pymovements",
     "gold_standard", "keep_inside", "metrics", "observer_ceiling", "read_scanpaths", "rescale",
     "saccade_statistics", "saliency", "select", "similarity", "to_frame", "validate",
     "viewing_of", "write_scanpaths",

@@ -226,6 +226,7 @@ def similarity(
         "metric": metric,
         "settings": str(scorer.settings),
         "orientation": scorer.metric.orientation,
+        "units": scorer.metric.unit,
         "n_undefined": undefined,
         "viewing": a.attrs["viewing"],
     }

@@ -132,7 +132,7 @@ class GazeInfo:
 
         scanpaths = self.files.read(self.file)
         print(f"{self.file}: {scanpaths.attrs.get('format', 'unknown format')}")
-        print(describe(scanpaths).to_string(index=False))
+        print(describe(scanpaths).to_string())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +216,8 @@ class ScanpathView:
 
         scanpaths = chosen_scanpaths(self.file, self.dataset, self.files, self.image, self.observer)
         pictures = pictures_of(scanpaths, self.images, self.dataset)
-        print(write_player(scanpaths, pictures, self.out, foveate=self.foveate))
+        title = f"Scanpaths: {self.dataset or self.file}"
+        print(write_player(scanpaths, pictures, self.out, title=title, foveate=self.foveate))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What ``attnsci compare`` and ``attnsci scanpath`` do: read, compare, draw, write."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,8 +86,6 @@ def _read(asked: "Compare") -> tuple["xr.Dataset | None", "xr.Dataset"]:
     human = _people(asked.dataset, asked.split, asked.files, paths[1:])
     options = asked.files
     if asked.dataset is not None and options.image_size is None:
-        import dataclasses
-
         frame = viewing_of(human)
         size = f"{frame.width_px:g}x{frame.height_px:g}"
         options = dataclasses.replace(options, image_size=size, px_per_deg=frame.px_per_deg)
@@ -132,7 +131,7 @@ def _draw(result: "xr.Dataset", model: "xr.Dataset | None", human: "xr.Dataset",
     from attnsci.plotting.style import figure, style
 
     with style():
-        drawn: Figure = figure(PAGE_MM, 25 + 14 * result.sizes["metric"])
+        drawn: Figure = figure(PAGE_MM, 25 + 10 * result.sizes["metric"])
         ax = drawn.add_subplot()
         shown = result[["low", "high"]].assign(value=result["mean"])
         plot_comparison(shown, ax=ax)
@@ -153,10 +152,8 @@ def _draw(result: "xr.Dataset", model: "xr.Dataset | None", human: "xr.Dataset",
 def _example(result: "xr.Dataset", model: "xr.Dataset | None") -> str:
     """Return the image whose score is nearest to the median, a fair example."""
     source = "human" if model is None else "model"
-    scores = result["score"].sel(source=source)
-    ranks = scores.rank("image").mean("metric")
-    middle = np.abs(ranks - ranks.median())
-    return str(result["image"].values[int(middle.argmin())])
+    ranks = result["score"].sel(source=source).to_pandas().rank().mean(axis=1)
+    return str((ranks - ranks.median()).abs().idxmin())
 
 
 def _page(result: "xr.Dataset", table: pd.DataFrame, human: "xr.Dataset", asked: "Compare") -> str:
