@@ -200,7 +200,8 @@ def plot_momentum(result: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         xlabel="|turning angle| (°), 0 straight on",
         ylabel="fixation duration (ms)",
     )
-    ax.legend(loc="lower right")
+    # Above the axes: the points leave no corner free.
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax
 
 
