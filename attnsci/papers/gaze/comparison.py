@@ -16,7 +16,7 @@ from attnsci.gaze import viewing_of
 from attnsci.papers.output import save_dataset, save_figure, save_table
 from attnsci.provenance import provenance, to_json
 from attnsci.scanpaths.comparison import compare, comparison_table
-from attnsci.scanpaths.edit import crop, keep_inside, rescale, select
+from attnsci.scanpaths.edit import concat, crop, keep_inside, rescale, select
 from attnsci.scanpaths.map_scores import MAP_METRICS
 from attnsci.scanpaths.pairs import similarity
 from attnsci.scanpaths.protocols import PROTOCOLS
@@ -139,9 +139,9 @@ def _draw(result: "xr.Dataset", model: "xr.Dataset | None", human: "xr.Dataset",
         name = _example(result, model)
         pairs = select(human, image=name)
         if model is not None:
-            from attnsci.scanpaths.edit import concat
-
-            pairs = concat([pairs, select(model, image=name)])
+            own = select(model, image=name)
+            called = [f"model {number}" for number in range(1, own.sizes["scanpath"] + 1)]
+            pairs = concat([pairs, own.assign_coords(observer=("scanpath", called))])
         drawn = figure(110, 100)
         plot_similarity(
             similarity(pairs, metric="scanmatch", n_columns=16, n_rows=12), ax=drawn.add_subplot()
