@@ -158,22 +158,19 @@ def from_arrays(
     [2, 1]
     """
     arrays = {"x": _padded("x", x), "y": _padded("y", y)}
-    if arrays["x"].shape != arrays["y"].shape:
-        raise InvalidInput(f"x is {arrays['x'].shape} and y {arrays['y'].shape}; they must agree.")
     shape = arrays["x"].shape
-    if duration is not None:
-        arrays["duration"] = _padded("duration", duration)
-        if arrays["duration"].shape != shape:
-            raise InvalidInput(f"duration is {arrays['duration'].shape} and x {shape}.")
-    else:
-        arrays["duration"] = np.full(shape, np.nan)
+    none = np.full(shape, np.nan)
+    arrays["duration"] = none if duration is None else _padded("duration", duration)
+    for name, values in arrays.items():
+        if values.shape != shape:
+            raise InvalidInput(f"x is {shape} and {name} {values.shape}; they must agree.")
     if n_fixations is None:
         given = ~(np.isnan(arrays["x"]) & np.isnan(arrays["y"]))
         lengths = (given * np.arange(1, shape[1] + 1)).max(axis=1, initial=0)
     else:
         lengths = np.asarray(n_fixations)
-        if lengths.shape != shape[:1] or (lengths < 0).any() or (lengths > shape[1]).any():
-            raise InvalidInput(f"n_fixations must be {shape[0]} lengths of 0 to {shape[1]}.")
+        if lengths.shape != shape[:1] or (lengths != np.floor(lengths)).any():
+            raise InvalidInput(f"n_fixations must be {shape[0]} whole numbers; got {lengths}.")
         tail = np.arange(shape[1]) >= lengths[:, None]
         arrays = {name: np.where(tail, np.nan, values) for name, values in arrays.items()}
     names = {"image": image, "observer": observer, **coords}
@@ -207,7 +204,7 @@ def from_dict(paths: Mapping[Any, Any], viewing: Viewing, observer: str = "model
     for image, found in paths.items():
         each = found if isinstance(found, Mapping) else {observer: found}
         for name, values in each.items():
-            array = np.asarray(values, float)
+            array = _floats(f"The scanpath of observer {name!r} on image {image!r}", values)
             if array.size == 0:
                 array = array.reshape(0, 3)
             if array.ndim != 2 or array.shape[1] not in (2, 3):
@@ -266,14 +263,14 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
         if name not in scanpaths.coords:
             raise InvalidInput(f"Scanpaths need the coordinate {name} on scanpath.")
     viewing_of(scanpaths)
-    _check_sides(scanpaths)
+    _check_sizes(scanpaths)
     x, y, duration = (scanpaths[name].to_numpy() for name in ("x", "y", "duration"))
     inside = np.arange(x.shape[1]) < scanpaths["n_fixations"].to_numpy()[:, None]
     has_duration = ~np.isnan(duration)
     lacking = inside & ~has_duration & has_duration.any(1, keepdims=True)
     tests = [
         ("has no finite coordinates", inside & ~(np.isfinite(x) & np.isfinite(y))),
-        ("stands after the end of its scanpath", ~inside & ~(np.isnan(x) & np.isnan(y))),
+        ("stands after the end of its scanpath", ~inside & ~np.isnan([x, y, duration]).all(0)),
         ("has a negative or infinite duration", (duration < 0) | np.isinf(duration)),
         ("lacks its duration, which others of the scanpath have", lacking),
     ]
@@ -433,17 +430,19 @@ def _check_index(
             )
 
 
-def _check_sides(scanpaths: "xr.Dataset") -> None:
+def _check_sizes(scanpaths: "xr.Dataset") -> None:
     given = [side for side in SIDES if side in scanpaths.coords]
     if len(given) == 1:
         raise InvalidInput(f"The scanpaths have {given[0]} alone; both sides are needed, or none.")
-    for side in given:
-        bad = ~(scanpaths[side].to_numpy() > 0)
-        if bad.any():
-            row = int(np.argmax(bad))
+    longest, n = scanpaths.sizes["fixation"], scanpaths["n_fixations"].to_numpy()
+    tests = [("n_fixations", (n >= 0) & (n <= longest), f"0 to {longest}")]
+    tests += [(side, scanpaths[side].to_numpy() > 0, "above 0") for side in given]
+    for name, good, what in tests:
+        if not good.all():
+            row = int(np.argmin(good))
             raise InvalidInput(
-                f"{side} is {scanpaths[side].to_numpy()[row]} under {_name(scanpaths, row)}; it "
-                "must be above 0."
+                f"{name} is {scanpaths[name].to_numpy()[row]} under {_name(scanpaths, row)}; it "
+                f"must be {what}."
             )
 
 
@@ -466,19 +465,26 @@ def _name(scanpaths: "xr.Dataset", row: int) -> str:
 
 def _padded(name: str, values: Any) -> np.ndarray:
     if isinstance(values, np.ndarray) and values.dtype != object:
-        array = values.astype(float)
+        array = _floats(name, values)
         if array.ndim != 2:
             raise InvalidInput(f"{name} must be (scanpaths, fixations); got {array.shape}.")
         return array
-    rows = [np.asarray(row, float).ravel() for row in values]
+    rows = [_floats(f"{name} of scanpath {n}", row).ravel() for n, row in enumerate(values)]
     lengths = np.array([len(row) for row in rows], int)
     out = np.full((len(rows), max(lengths, default=0)), np.nan)
     out[np.arange(out.shape[1]) < lengths[:, None]] = np.concatenate(rows) if rows else []
     return out
 
 
+def _floats(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.array(values, float)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{name} is no array of numbers: {error}.") from error
+
+
 def _column(name: str, values: Any, n: int) -> np.ndarray:
-    array = np.full(n, values) if isinstance(values, str | int) else np.asarray(list(values))
+    array = np.full(n, values) if np.ndim(values) == 0 else np.asarray(list(values))
     if array.shape != (n,):
         raise InvalidInput(f"{name} has {array.shape} values for {n} scanpaths.")
     return as_text(array) if name in KEYS else array

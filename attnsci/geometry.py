@@ -164,6 +164,8 @@ class Viewing:
 
     def resized(self, width_px: float, height_px: float) -> "Viewing":
         """Return the viewing of the same stimulus at another size, filling the same display."""
+        check_positive("width_px", width_px)
+        check_positive("height_px", height_px)
         across, down = width_px / self.width_px, height_px / self.height_px
         degrees = self.px_per_deg
         if degrees is not None:
@@ -178,7 +180,7 @@ class Viewing:
 
     def to_json(self) -> str:
         """Return one line that `from_json` reads."""
-        return json.dumps(dataclasses.asdict(self))
+        return json.dumps(dataclasses.asdict(self), default=np.generic.item)
 
     @classmethod
     def from_json(cls, text: str) -> "Viewing":

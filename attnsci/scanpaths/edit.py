@@ -1,5 +1,6 @@
 """Cutting, joining and resizing scanpath sets; each step is remembered in ``attrs["steps"]``."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,8 @@ def select(scanpaths: "xr.Dataset", **names: Any) -> "xr.Dataset":
         if name not in scanpaths.coords:
             raise InvalidInput(f"The scanpaths have no coordinate {name!r}.")
         many = wanted if isinstance(wanted, list | tuple | set | np.ndarray) else [wanted]
-        keep &= np.isin(scanpaths[name].to_numpy(), as_text(np.asarray(list(many))))
+        values, listed = scanpaths[name].to_numpy(), np.asarray(list(many))
+        keep &= np.isin(values, as_text(listed) if values.dtype.kind == "U" else listed)
     if not keep.any():
         raise InvalidInput(f"No scanpath has {names}.")
     return _trimmed(scanpaths.isel(scanpath=keep))
@@ -53,7 +55,14 @@ def crop(
         Keep as many at most, counted after the first ones are dropped.
     drop_first : int
         Fixations to leave out: 1 where the first is forced to the centre.
+
+    Raises
+    ------
+    InvalidInput
+        If a number is not whole, or below 1 (`drop_first`: 0).
     """
+    if drop_first:
+        check_positive("drop_first", drop_first, integer=True)
     if max_fixations is not None:
         check_positive("max_fixations", max_fixations, integer=True)
     cut = scanpaths.isel(fixation=slice(drop_first, None)).isel(fixation=slice(max_fixations))
@@ -63,14 +72,20 @@ def crop(
 
 
 def rescale(scanpaths: "xr.Dataset", width_px: float, height_px: float) -> "xr.Dataset":
-    """Return the scanpaths in the frame of the same images at another size."""
+    """Return the scanpaths in the frame of the same images at another size.
+
+    Pixels per degree are no longer known where the images are scaled by different factors.
+    """
     viewing = viewing_of(scanpaths)
+    new = viewing.resized(width_px, height_px)
     width, height = frame_sizes(scanpaths)
+    if (width != viewing.width_px).any() or (height != viewing.height_px).any():
+        new = dataclasses.replace(new, px_per_deg=None)
     moved = scanpaths.drop_vars(["width_px", "height_px"], errors="ignore").assign(
         x=scanpaths["x"] * (width_px / width)[:, None],
         y=scanpaths["y"] * (height_px / height)[:, None],
     )
-    moved.attrs = {**scanpaths.attrs, "viewing": viewing.resized(width_px, height_px).to_json()}
+    moved.attrs = {**scanpaths.attrs, "viewing": new.to_json()}
     return with_step(moved, f"rescale({width_px}, {height_px})")
 
 
@@ -102,24 +117,39 @@ def keep_inside(scanpaths: "xr.Dataset", action: str = "drop") -> tuple["xr.Data
 def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
     """Return the scanpaths of several sets with one geometry as one set.
 
+    Onsets that only some of the sets have are missing for the others' scanpaths. Attributes in
+    which the sets differ are left out.
+
     Raises
     ------
     InvalidInput
-        If there are none, their frames differ, or two scanpaths have one name.
+        If there are none, their frames or coordinates differ, or two scanpaths have one name.
     """
     import xarray as xr
 
     if not parts:
         raise InvalidInput("There are no scanpath sets to join.")
-    frames = {part.attrs.get("viewing") for part in parts}
+    frames = {viewing_of(part) for part in parts}
     if len(frames) > 1:
         raise InvalidInput(f"The sets have different geometries, {sorted(map(str, frames))}.")
+    for part in parts:
+        differ = sorted(map(str, set(part.coords) ^ set(parts[0].coords)))
+        if differ:
+            raise InvalidInput(
+                f"Only some of the sets have the coordinate(s) {', '.join(differ)}: drop it there "
+                "(drop_vars), or assign it to the others (assign_coords)."
+            )
     widest = max(part.sizes["fixation"] for part in parts)
     padded = [part.pad(fixation=(0, widest - part.sizes["fixation"])) for part in parts]
-    names = sorted(map(str, set.intersection(*(set(part.variables) for part in parts))))
-    joined = xr.concat([part[names] for part in padded], "scanpath", join="override")
-    joined.attrs = dict(parts[0].attrs)
-    return validate(joined)
+    joined = xr.concat(padded, "scanpath", join="override")
+    joined.attrs = {
+        name: value
+        for name, value in parts[0].attrs.items()
+        if all(part.attrs.get(name) == value for part in parts)
+    }
+    # One geometry may be written in two ways, 800 and 800.0.
+    joined.attrs["viewing"] = parts[0].attrs["viewing"]
+    return validate(with_step(joined, f"concat of {len(parts)} sets"))
 
 
 def _trimmed(scanpaths: "xr.Dataset") -> "xr.Dataset":
