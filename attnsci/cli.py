@@ -304,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _one_line
+            warnings.showwarning = _one_line  # type: ignore[assignment]
             return parse(arguments).command.run() or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1

@@ -44,6 +44,7 @@ COMMANDS = (
     "scanpath",
     "scanpath view",
     "scanpath plot",
+    "scanpath returns",
     "scanpath metrics",
     "datasets",
     "datasets list",

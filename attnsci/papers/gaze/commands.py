@@ -252,6 +252,38 @@ class ScanpathPlot:
 
 
 @dataclasses.dataclass(frozen=True)
+class ScanpathReturns:
+    """Measure returns to earlier fixations against nine baselines: the sign depends on which."""
+
+    file: tyro.conf.Positional[Path | None] = None
+    """Scanpaths; or --dataset."""
+    dataset: Dataset | None = None
+    """Measure these people in place of a file."""
+    observer: tuple[str, ...] = ()
+    """Observers to measure; all, if not given."""
+    radius_px: float | None = None
+    """A return lands nearer than this; one degree, if not given."""
+    lags: int = 8
+    """Longest lag in fixations; 1 is staying, 2 the return after one fixation elsewhere."""
+    n_permutations: int = 200
+    """Draws of the baselines that are permutations of saccades."""
+    files: Annotated[FileOptions, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=FileOptions
+    )
+    out: Path = Path("returns")
+    """Receives results.md, the table and the figures."""
+    seed: int = 0
+    """Of every draw."""
+
+    def run(self) -> None:
+        """Measure, write everything and print the table."""
+        from attnsci.papers.gaze.returns import run_returns
+
+        print(run_returns(self).read_text(encoding="utf-8"))
+        print(f"Figures and numbers: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
 class ScanpathMetrics:
     """List the metrics with what they need, their range and their settings."""
 
@@ -270,11 +302,12 @@ class ScanpathMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class ScanpathCommand:
-    """Look at scanpaths: a page that replays them, a figure, the list of metrics."""
+    """Look at scanpaths: replay, draw, measure returns, list the metrics."""
 
     action: (
         Annotated[ScanpathView, _named("view")]
         | Annotated[ScanpathPlot, _named("plot")]
+        | Annotated[ScanpathReturns, _named("returns")]
         | Annotated[ScanpathMetrics, _named("metrics")]
     )
 

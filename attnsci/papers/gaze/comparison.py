@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 import xarray as xr
 
 from attnsci.errors import InvalidInput
@@ -152,8 +153,8 @@ def _draw(result: "xr.Dataset", model: "xr.Dataset | None", human: "xr.Dataset",
 def _example(result: "xr.Dataset", model: "xr.Dataset | None") -> str:
     """Return the image whose score is nearest to the median, a fair example."""
     source = "human" if model is None else "model"
-    ranks = result["score"].sel(source=source).to_pandas().rank().mean(axis=1)
-    return str((ranks - ranks.median()).abs().idxmin())
+    ranks = scipy.stats.rankdata(result["score"].sel(source=source), axis=0).mean(1)
+    return str(result["image"].values[np.abs(ranks - np.median(ranks)).argmin()])
 
 
 def _page(result: "xr.Dataset", table: pd.DataFrame, human: "xr.Dataset", asked: "Compare") -> str:

@@ -169,6 +169,27 @@ def test_pictures_are_found_drawn_and_replayed(files, capsys):
     assert (files / "drawn.png").stat().st_size > 10_000
 
 
+def test_returns_are_set_against_every_baseline_that_can_be_made(files, capsys):
+    code, out, err = run(
+        f"scanpath returns {files}/human.csv --image-size 800x600 --px-per-deg 24 --lags 3 "
+        f"--n-permutations 20 --out {files}/returns",
+        capsys,
+    )
+    assert code == 0, err
+    table = pd.read_csv(files / "returns" / "returns.csv")
+    assert table["baseline"].nunique() == 9 and set(table["lag"]) == {1, 2, 3}
+    assert "memoryless" in out and "cannot be made" not in out
+    for name in ("returns.png", "saccades.svg", "returns.zarr"):
+        assert (files / "returns" / name).exists()
+    code, out, err = run(
+        f"scanpath returns {files}/model.csv --image-size 800x600 --radius-px 40 --lags 3 "
+        f"--n-permutations 20 --out {files}/alone",
+        capsys,
+    )
+    assert code == 0, err
+    assert "- memoryless cannot be made" in out and "B1 order" in out
+
+
 @pytest.mark.data
 def test_ceilings_of_osie_in_one_command(data_root, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("ATTNSCI_DATA", str(data_root))
