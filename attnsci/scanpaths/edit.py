@@ -81,10 +81,10 @@ def rescale(scanpaths: "xr.Dataset", width_px: float, height_px: float) -> "xr.D
     width, height = frame_sizes(scanpaths)
     if (width != viewing.width_px).any() or (height != viewing.height_px).any():
         new = dataclasses.replace(new, px_per_deg=None)
-    moved = scanpaths.drop_vars(["width_px", "height_px"], errors="ignore").assign(
+    moved = scanpaths.assign(
         x=scanpaths["x"] * (width_px / width)[:, None],
         y=scanpaths["y"] * (height_px / height)[:, None],
-    )
+    ).drop_vars(["width_px", "height_px"], errors="ignore")
     moved.attrs = {**scanpaths.attrs, "viewing": new.to_json()}
     return with_step(moved, f"rescale({width_px}, {height_px})")
 
