@@ -12,7 +12,18 @@ from attnsci.errors import UnknownName
 
 PACKAGE = Path(__import__("attnsci").__file__).parent
 REPOSITORY = PACKAGE.parent
-ALLOWED_IN_PACKAGE = {".py", ".pyi", ".toml", ".safetensors", ".json", ".typed", ".md"}
+ALLOWED_IN_PACKAGE = {
+    ".py",
+    ".pyi",
+    ".toml",
+    ".safetensors",
+    ".json",
+    ".typed",
+    ".md",
+    ".html",
+    ".css",
+    ".js",
+}
 # fmt: off
 DATA_SUFFIXES = {
     ".gz", ".zip", ".tar", ".tgz", ".bz2", ".xz", ".npy", ".pkl", ".pickle", ".pt", ".pth", ".mat",

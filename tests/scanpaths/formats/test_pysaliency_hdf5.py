@@ -254,7 +254,7 @@ def _change(name, value):
         (_change("scanpaths/n", [0, 1, -1]), "holds -1 to 1"),
         (_change("scanpaths/n", [0, 1, 2**60]), "must be places"),
         (_change("scanpaths/n", [0.0, 1.0, 0.5]), "must be places"),
-        (_change("scanpaths/length", [3, 1, 9]), "lengths of 0 to 3"),
+        (_change("scanpaths/length", [3, 1, 9]), "it must be 0 to 3"),
         (_change("scanpaths/length", [3, 2, 0]), "no finite coordinates"),
         (_change("scanpaths/fixation_attributes/durations", np.full((3, 3), -0.1)), "negative"),
         (_change("scanpaths/fixation_attributes/ts", np.array([[3.0, 2, 1]] * 3)), "begins before"),
