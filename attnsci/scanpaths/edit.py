@@ -117,13 +117,13 @@ def keep_inside(scanpaths: "xr.Dataset", action: str = "drop") -> tuple["xr.Data
 def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
     """Return the scanpaths of several sets with one geometry as one set.
 
-    Onsets that only some of the sets have are missing for the others' scanpaths. Attributes in
-    which the sets differ are left out.
+    Onsets that only some of the sets have are missing for the others' scanpaths. Coordinates
+    that only some have are left out, as the step says, and attributes in which the sets differ.
 
     Raises
     ------
     InvalidInput
-        If there are none, their frames or coordinates differ, or two scanpaths have one name.
+        If there are none, their frames differ, or two scanpaths have one name.
     """
     import xarray as xr
 
@@ -132,15 +132,13 @@ def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
     frames = {viewing_of(part) for part in parts}
     if len(frames) > 1:
         raise InvalidInput(f"The sets have different geometries, {sorted(map(str, frames))}.")
-    for part in parts:
-        differ = sorted(map(str, set(part.coords) ^ set(parts[0].coords)))
-        if differ:
-            raise InvalidInput(
-                f"Only some of the sets have the coordinate(s) {', '.join(differ)}: drop it there "
-                "(drop_vars), or assign it to the others (assign_coords)."
-            )
+    coords = [set(map(str, part.coords)) for part in parts]
+    differ = sorted(set.union(*coords) - set.intersection(*coords))
+    if "width_px" in differ:
+        raise InvalidInput("Only some of the sets have their images' own sizes; rescale() them.")
     widest = max(part.sizes["fixation"] for part in parts)
     padded = [part.pad(fixation=(0, widest - part.sizes["fixation"])) for part in parts]
+    padded = [part.drop_vars(differ, errors="ignore") for part in padded]
     joined = xr.concat(padded, "scanpath", join="override")
     joined.attrs = {
         name: value
@@ -149,7 +147,8 @@ def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
     }
     # One geometry may be written in two ways, 800 and 800.0.
     joined.attrs["viewing"] = parts[0].attrs["viewing"]
-    return validate(with_step(joined, f"concat of {len(parts)} sets"))
+    without = f", without {', '.join(differ)}" if differ else ""
+    return validate(with_step(joined, f"concat of {len(parts)} sets{without}"))
 
 
 def _trimmed(scanpaths: "xr.Dataset") -> "xr.Dataset":

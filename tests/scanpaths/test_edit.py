@@ -158,5 +158,12 @@ def test_sets_that_do_not_go_together(paths):
         concat([paths, make([[1]], [[1]], ["b"], viewing=Viewing(80, 60))])
     with pytest.raises(InvalidInput, match="Two scanpaths are of observer '1' on image '1001'"):
         concat([paths, paths])
-    with pytest.raises(InvalidInput, match=r"Only some of the sets have the coordinate\(s\) task"):
-        concat([paths, make([[1]], [[1]], ["b"], task=["mug"])])
+    sized = make([[1]], [[1]], ["b"], width_px=[8], height_px=[6])
+    with pytest.raises(InvalidInput, match="Only some of the sets have their images' own sizes"):
+        concat([paths, sized])
+
+
+def test_coordinates_of_some_sets_alone_are_left_out_and_that_is_remembered(paths):
+    joined = concat([paths, make([[1]], [[1]], ["b"], task=["mug"], split=["test"])])
+    assert "task" not in joined.coords and joined.sizes["scanpath"] == 4
+    assert steps(joined) == ["concat of 2 sets, without split, task"]
