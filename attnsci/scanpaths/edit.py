@@ -132,14 +132,13 @@ def concat(parts: Sequence["xr.Dataset"]) -> "xr.Dataset":
     frames = {viewing_of(part) for part in parts}
     if len(frames) > 1:
         raise InvalidInput(f"The sets have different geometries, {sorted(map(str, frames))}.")
-    coords = [set(map(str, part.coords)) for part in parts]
-    differ = sorted(set.union(*coords) - set.intersection(*coords))
+    differ = sorted({str(n) for part in parts for n in set(part.coords) ^ set(parts[0].coords)})
     if "width_px" in differ:
         raise InvalidInput("Only some of the sets have their images' own sizes; rescale() them.")
     widest = max(part.sizes["fixation"] for part in parts)
     padded = [part.pad(fixation=(0, widest - part.sizes["fixation"])) for part in parts]
-    padded = [part.drop_vars(differ, errors="ignore") for part in padded]
-    joined = xr.concat(padded, "scanpath", join="override")
+    alike = [part.drop_vars(differ, errors="ignore") for part in padded]
+    joined = xr.concat(alike, "scanpath", join="override")
     joined.attrs = {
         name: value
         for name, value in parts[0].attrs.items()
