@@ -1,3 +1,5 @@
+from ._torchvision import load_torchvision
+from .analysis.inhibition import all_baselines
 from .analysis.selection import order_bias, summarise
 from .analysis.statistics import bootstrap
 from .analysis.tuning import describe_curves, tuning_curves
@@ -5,7 +7,9 @@ from .data.bars import BarScenes
 from .data.digit_scenes import DigitScenes
 from .data.digits import load_mnist
 from .data.fetch import fetch_mnist
+from .data.gaze import fetch_osie, load_eyecrowd, load_osie
 from .errors import AttnsciError
+from .geometry import Viewing
 from .models.object_attention import ObjectAttention
 from .models.zoo import load_model
 from .papers.object_attention.measure import show_bars, show_scenes
@@ -13,6 +17,9 @@ from .papers.reproduce import reproduce
 from .recording.recorder import Recorder, record
 from .recording.recording import Recording, open_recording
 from .recording.sites import Site
+from .scanpaths.comparison import compare
+from .scanpaths.formats.io import read_scanpaths, write_scanpaths
+from .scanpaths.pairs import similarity
 from .training.configs import ObjectAttentionTraining, TrainerConfig
 from .training.sweep import run_sweep
 from .training.trainer import Trainer
@@ -28,20 +35,30 @@ __all__ = [
     "Site",
     "Trainer",
     "TrainerConfig",
+    "Viewing",
+    "all_baselines",
     "bootstrap",
+    "compare",
     "describe_curves",
     "fetch_mnist",
+    "fetch_osie",
+    "load_eyecrowd",
     "load_mnist",
     "load_model",
+    "load_osie",
+    "load_torchvision",
     "open_recording",
     "order_bias",
+    "read_scanpaths",
     "record",
     "reproduce",
     "run_sweep",
     "show_bars",
     "show_scenes",
+    "similarity",
     "summarise",
     "tuning_curves",
+    "write_scanpaths",
 ]
 
 __version__: str

@@ -20,13 +20,24 @@ _ROUNDS = 8
 _declared: dict[str, Any] = {}
 
 
-def torchvision() -> ModuleType:
+def load_torchvision() -> ModuleType:
     """Import torchvision, also beside a CPU-only torch, and return it.
 
     Returns
     -------
     module
-        The torchvision package. On a healthy installation nothing is declared.
+        The torchvision package. On a healthy installation nothing is declared, and afterwards
+        ``import torchvision`` works as well.
+
+    Raises
+    ------
+    ImportError, RuntimeError
+        Whatever else keeps torchvision from loading.
+
+    Examples
+    --------
+    >>> load_torchvision().models.resnet18(weights=None).fc.out_features
+    1000
     """
     import torch
 

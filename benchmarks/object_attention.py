@@ -28,7 +28,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attnsci._torchvision import torchvision
+from attnsci._torchvision import load_torchvision
 from attnsci.data import BarScenes, Digits, DigitScenes, load_mnist
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.zoo import load_model
@@ -135,7 +135,7 @@ class PublishedScenes(torch.utils.data.Dataset):
     """Pairs of digits made one by one, drawn anew at every access."""
 
     def __init__(self, digits: Digits) -> None:
-        torchvision()
+        load_torchvision()
         from torchvision.transforms import ToTensor
 
         self.images, self.labels = torch.from_numpy(digits.images), torch.from_numpy(digits.labels)

@@ -47,10 +47,10 @@ shapes: dict[str, tuple[int, ...]] = {}
 def make_model() -> Any:
     import torch
 
-    from attnsci._torchvision import torchvision
+    from attnsci._torchvision import load_torchvision
 
     torch.manual_seed(0)
-    return torchvision().models.resnet18(weights=None).eval()
+    return load_torchvision().models.resnet18(weights=None).eval()
 
 
 def make_images(n: int = N) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from attnsci._torchvision import torchvision
+from attnsci import load_torchvision
 from attnsci.analysis.fits import fit_curves
 from attnsci.analysis.gain import built_in_gain, gain_summary, unit_gain
 from attnsci.analysis.tuning import describe_curves, tuning_curves
@@ -53,11 +53,12 @@ stimuli = Stimuli(images, {"orientation_deg": theta, "width": width, "dimmed": d
 # %% [markdown]
 # ## Three lines
 # The weights here are random, so that the notebook runs without a download; for a trained network
-# write `weights="DEFAULT"`.
+# write `weights="DEFAULT"`. `load_torchvision` stands for `import torchvision`, which fails where pip
+# put a torchvision built for CUDA beside a torch for CPUs.
 
 # %%
 torch.manual_seed(0)
-model = torchvision().models.resnet18(weights=None).eval()
+model = load_torchvision().models.resnet18(weights=None).eval()
 recording = record(model, stimuli, ["conv1", "layer1.0.relu", "layer2"])
 recording["layer2"]
 

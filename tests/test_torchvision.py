@@ -20,8 +20,8 @@ def test_torchvision_loads_and_works():
     out = run(
         """
         import attnsci._torchvision as loader
-        vision = loader.torchvision()
-        again = loader.torchvision()
+        vision = loader.load_torchvision()
+        again = loader.load_torchvision()
         assert vision is again
         import torch
         from torchvision import models
@@ -64,7 +64,7 @@ def test_missing_operators_are_declared_one_by_one_and_half_imports_forgotten():
         "            if not hasattr(torch.ops.torchvision, op): "
         'raise RuntimeError(f"operator torchvision::{op} does not exist")',
         """
-        loader.torchvision()
+        loader.load_torchvision()
         print(len(attempts), [a for a in attempts if a], sorted(loader._declared))
         """,
     )
@@ -72,7 +72,7 @@ def test_missing_operators_are_declared_one_by_one_and_half_imports_forgotten():
 
 
 def test_a_healthy_installation_has_nothing_declared():
-    assert fake("pass", "loader.torchvision(); print(len(attempts), loader._declared)") == "1 {}"
+    assert fake("pass", "loader.load_torchvision(); print(len(attempts), loader._declared)") == "1 {}"
 
 
 def test_other_errors_pass_through():
@@ -88,7 +88,7 @@ def test_other_errors_pass_through():
         ]
         for _ in range(3):
             try:
-                loader.torchvision()
+                loader.load_torchvision()
             except (RuntimeError, ImportError) as caught:
                 print(len(attempts), caught)
         """,
