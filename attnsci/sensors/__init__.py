@@ -1,0 +1,1 @@
+"""How an eye samples an image: differentiable, batched, on any device."""
