@@ -102,7 +102,12 @@ def check_finite(parameter: str, array: Any) -> Any:
 
 
 def check_dims(parameter: str, array: Any, dims: Collection[str]) -> Any:
-    """Return the DataArray or Dataset `array` if it has all of `dims`."""
+    """Return the DataArray or Dataset `array` if it is one and has all of `dims`."""
+    if not hasattr(array, "dims"):
+        raise InvalidInput(
+            f"{parameter} must be an xarray object with the dimension(s) {', '.join(dims)}; got "
+            f"{type(array).__name__}. Name the axes: xarray.DataArray(array, dims=[...])."
+        )
     missing = [dim for dim in dims if dim not in array.dims]
     if missing:
         raise InvalidInput(

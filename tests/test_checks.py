@@ -99,3 +99,7 @@ def test_dims():
     assert check_dims("recording", array, ("unit",)) is array
     with pytest.raises(InvalidInput, match=r"lacks the dimension\(s\) time; it has stimulus, unit"):
         check_dims("recording", array, ("unit", "time"))
+    with pytest.raises(
+        InvalidInput, match=r"recording must be an xarray object .* unit; got ndarray"
+    ):
+        check_dims("recording", array.values, ("unit",))

@@ -19,7 +19,7 @@ from attnsci.analysis.resampling import bootstrap_clusters
 from attnsci.analysis.statistics import Estimate, bootstrap
 from attnsci.analysis.tuning import ACTIVITY_THRESHOLD, activity, describe_curves
 from attnsci.analysis.units import pair_curves
-from attnsci.checks import check_positive
+from attnsci.checks import check_dims, check_positive
 from attnsci.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -378,7 +378,11 @@ def gain_summary(
     """
     import pandas as pd
 
-    named = {"all": layers} if isinstance(layers, xr.Dataset) else dict(layers)
+    named = (
+        dict(layers)
+        if isinstance(layers, Mapping) and not isinstance(layers, xr.Dataset)
+        else {"all": layers}
+    )
     if not named:
         raise InvalidInput("layers is empty; give at least one result of unit_gain.")
     if input_gain is not None:
@@ -387,6 +391,7 @@ def gain_summary(
     columns = ["layer", "statistic", *numbers, "n", "n_clusters", "n_excluded"]
     tables, tested = [], {}
     for layer, gain in named.items():
+        check_dims(f"layers[{layer!r}]", gain, ["unit"])
         if cluster not in gain.coords:
             raise InvalidInput(
                 f"cluster must name a coordinate of the units; got {cluster!r}. There are: "

@@ -183,7 +183,13 @@ def order_bias(shown: xr.Dataset) -> pd.DataFrame:
         A row a slot: ``slot``, ``first`` (share of scenes), ``low``, ``high`` (Wilson), ``n``,
         ``p_value`` (exact binomial against 1 / slots), ``entropy_bits`` of the first choice (0:
         always the same slot; log2 of the number of slots: no bias).
+
+    Raises
+    ------
+    InvalidInput
+        If a dimension is missing or there are no scenes.
     """
+    check_dims("shown", shown, ["stimulus", "phase", "object"])
     first = check_not_empty("shown", shown["attended"].isel(phase=0).values)
     n_objects = shown.sizes["object"]
     counts = np.bincount(first, minlength=n_objects)

@@ -76,6 +76,8 @@ def pair_curves(
     >>> pair_curves(curves, curves)[0].sizes["unit"]
     2
     """
+    check_dims("attended", attended, [dim])
+    check_dims("unattended", unattended, [dim])
     try:
         attended, unattended = xr.align(attended, unattended, join="exact")
     except xr.AlignmentError as error:

@@ -5,6 +5,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from attnsci.checks import check_dims
 from attnsci.errors import InvalidInput
 from attnsci.plotting.style import ATTENDED, UNATTENDED, axes_or_new
 
@@ -12,23 +13,42 @@ ATTENTION_COLOURS = {"attended": ATTENDED, "unattended": UNATTENDED}
 
 
 def plot_tuning(curves: xr.DataArray, *, ax: Axes | None = None) -> Axes:
-    """Draw one unit's tuning curve, attended and unattended.
+    """Draw one unit's tuning curve; if it comes with them, attended and unattended.
 
     Parameters
     ----------
-    curves : xarray.DataArray, (attention, orientation_deg)
-        Activation.
+    curves : xarray.DataArray, (orientation_deg) or (attention, orientation_deg)
+        Activation; ``attention`` holds "attended" and "unattended".
     ax : Axes, optional
         Where to draw.
 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InvalidInput
+        If there are several units, or not both conditions.
     """
+    check_dims("curves", curves, ["orientation_deg"])
+    others = [str(dim) for dim in curves.dims if dim not in ("attention", "orientation_deg")]
+    if others:
+        raise InvalidInput(
+            f"One unit is drawn at a time, and curves has {', '.join(others)}, too. Choose one: "
+            f"curves.isel({others[0]}=0)."
+        )
     ax = axes_or_new(ax)
-    for attention, colour in ATTENTION_COLOURS.items():
-        curve = curves.sel(attention=attention)
-        ax.plot(curve["orientation_deg"], curve, color=colour, label=attention)
+    if "attention" in curves.dims:
+        given = curves["attention"].values.tolist()
+        if set(given) != set(ATTENTION_COLOURS):
+            raise InvalidInput(f"attention must hold {list(ATTENTION_COLOURS)}; got {given}.")
+        for attention, colour in ATTENTION_COLOURS.items():
+            curve = curves.sel(attention=attention)
+            ax.plot(curve["orientation_deg"], curve, color=colour, label=attention)
+        ax.legend()
+    else:
+        ax.plot(curves["orientation_deg"], curves)
     ax.set_xlim(0, 180)
     ax.set_xticks([0, 90, 180])
     ax.set_ylim(bottom=0)

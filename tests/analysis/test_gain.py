@@ -289,3 +289,9 @@ def test_refusals():
         gain.gain_summary({}, seed=0)
     with pytest.raises(InvalidInput, match="input_gain"):
         gain.gain_summary(result, seed=0, input_gain=0)
+
+
+def test_a_summary_of_plain_arrays_is_refused():
+    for given, name in ((np.ones((3, 4)), "all"), ({"conv1": np.ones(3)}, "conv1")):
+        with pytest.raises(InvalidInput, match=rf"layers\['{name}'\] must be an xarray object"):
+            gain.gain_summary(given, seed=0)

@@ -52,3 +52,8 @@ def test_pairs_must_match():
         stack_units(curves[:0])
     with pytest.raises(InvalidInput, match="lacks the dimension"):
         stack_units(curves, "phase")
+
+
+def test_plain_arrays_are_told_what_they_lack():
+    with pytest.raises(InvalidInput, match="attended must be an xarray object"):
+        pair_curves(np.ones((3, 4)), np.ones((3, 4)))

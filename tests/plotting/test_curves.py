@@ -101,6 +101,23 @@ def test_tuning_draws_both_conditions_in_their_colours():
     assert ax.get_xlim() == (0, 180)
     assert ax.get_ylim()[0] == 0
     assert ax.get_xlabel() == "orientation (°)"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["attended", "unattended"]
+
+
+def test_tuning_of_one_condition_is_one_line_without_a_legend():
+    ax = plot_tuning(UNIT.sel(attention="attended", drop=True))
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), UNIT[0])
+    assert ax.get_legend() is None
+
+
+def test_tuning_says_what_it_cannot_draw():
+    with pytest.raises(InvalidInput, match=r"One unit .* curves.isel\(channel=0\)"):
+        plot_tuning(UNIT.expand_dims(channel=2))
+    with pytest.raises(InvalidInput, match=r"attention must hold .*; got \['attended'\]"):
+        plot_tuning(UNIT[:1])
+    with pytest.raises(InvalidInput, match="must be an xarray object"):
+        plot_tuning(UNIT.values)
 
 
 def test_gain_has_a_point_for_each_unit_and_angle_and_the_built_in_line():
