@@ -31,7 +31,7 @@ class Fovea:
         If a setting is out of range.
     """
 
-    sigma_px: float = 30.535
+    sigma_px: float = 30.536
     """Standard deviation of the sharp region."""
     blur_sigma_px: float = 10.0
     """Standard deviation of the blur outside."""
@@ -66,7 +66,7 @@ class Fovea:
         Examples
         --------
         >>> round(Fovea.from_reference(0.15, 224).sigma_px, 3)
-        30.535
+        30.536
         """
         check_positive("s", s)
         return cls(sigma_px=math.sqrt(s / 2) * (image_size - 1) / 2, **settings)  # type: ignore[arg-type]

@@ -1,0 +1,73 @@
+"""How NeVA finds its fixations, as data; the presets."""
+
+import dataclasses
+from typing import Literal
+
+from attnsci.checks import check_option, check_positive
+from attnsci.errors import InvalidInput
+
+Search = Literal["grid", "sign-gradient", "multistart", "oracle", "random", "joint"]
+SEARCH_NAMES: tuple[Search, ...] = (
+    "grid", "sign-gradient", "multistart", "oracle", "random", "joint",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class NeVAConfig:
+    """How the next fixation is found; the defaults are `RECOMMENDED`."""
+
+    search: Search = "grid"
+    """How positions are tried; "joint" descends with all fixations together."""
+    iterations: int = 20
+    """Steps of the searches that descend."""
+    step: float = 0.1
+    """Length of such a step, in half widths of the image."""
+    restarts: bool = False
+    """Where a step of the sign-gradient is no better, begin anew somewhere else."""
+    patience: int | None = None
+    """Stop descending after so many steps without a better one on any image."""
+    grid: int = 5
+    """Points a side of the grid."""
+    refinements: int = 2
+    """Times that the neighbours of the best point are tried, at half the distance each time."""
+    coarse_px: int | None = None
+    """Shorter side at which the grid is seen first; the full size if not given."""
+    keep: int = 3
+    """Points of the coarse grid that are seen again at full size, and lanes of multistart."""
+    discount: Literal["search", "commit"] = "search"
+    """When the memory fades: before the search, or (the published code) after it."""
+    best_position: Literal["evaluated", "stepped"] = "evaluated"
+    """Keep the position whose loss was the least, or (the published code) the one after it."""
+    bounds: Literal["frame", "none"] = "frame"
+    """Keep positions on the image."""
+    draws: Literal["image", "batch"] = "image"
+    """Random numbers from a stream of each image's own, or (the published code) shared."""
+    inhibition: float = 0.0
+    """Loss added at earlier fixations, an explicit inhibition of return."""
+    inhibition_sigma_px: float = 30.0
+    """How far the inhibition reaches."""
+    saccade_cost: float = 0.0
+    """Loss added for each image diagonal between this fixation and the last."""
+    precision: Literal["float32", "bfloat16", "auto"] = "auto"
+    """Of forwards in the search; "auto" takes bfloat16 where the device computes in it. The
+    best few are compared again in float32."""
+
+    def __post_init__(self) -> None:
+        check_option("search", self.search, SEARCH_NAMES)
+        for name in ("iterations", "grid", "keep"):
+            check_positive(name, getattr(self, name), integer=True)
+        for name in ("step", "inhibition_sigma_px"):
+            check_positive(name, getattr(self, name))
+        if self.refinements < 0 or self.inhibition < 0 or self.saccade_cost < 0:
+            raise InvalidInput("refinements, inhibition and saccade_cost must be 0 or more.")
+        check_option("discount", self.discount, ("search", "commit"))
+        check_option("best_position", self.best_position, ("evaluated", "stepped"))
+        check_option("bounds", self.bounds, ("frame", "none"))
+        check_option("draws", self.draws, ("image", "batch"))
+        check_option("precision", self.precision, ("float32", "bfloat16", "auto"))
+
+
+RECOMMENDED = NeVAConfig()
+REFERENCE = NeVAConfig(search="sign-gradient", discount="commit", precision="float32")
+LEGACY = dataclasses.replace(REFERENCE, best_position="stepped", bounds="none", draws="batch")
+PRESETS = {"recommended": RECOMMENDED, "reference": REFERENCE, "legacy": LEGACY}
