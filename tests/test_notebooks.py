@@ -1,8 +1,10 @@
-"""Notebooks run from top to bottom, and each is the pair of its percent script."""
+"""Notebooks run from top to bottom, each the pair of its percent script; and pages of docs."""
 
+import re
 from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -84,3 +86,15 @@ def test_a_notebook_without_its_data_says_so_and_stops(name, tmp_path, monkeypat
     assert said.name == "stdout"
     assert "was not found" in said.text and "attnsci datasets get" in said.text
     assert said.text.rstrip().endswith("The cells below are skipped.")
+
+
+@pytest.mark.parametrize("page", ["analysis", "gaze"])
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (NOTEBOOKS.parent / "docs" / f"{page}.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 4
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+    plt.close("all")
