@@ -1,0 +1,1 @@
+"""Models that look without a task network: saliency and inhibition, chance, and people."""

@@ -1,0 +1,119 @@
+"""What every model that looks without a task shares: checks, random streams, the container."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from attnsci.checks import check_positive
+from attnsci.errors import InvalidInput
+from attnsci.gaze import from_arrays
+from attnsci.geometry import Viewing
+from attnsci.models.neva import check_images
+from attnsci.provenance import stable_hash, to_json
+from attnsci.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Looker(abc.ABC):
+    """Looks at one image after another, so that neighbours in a batch change nothing."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """What the observer is called."""
+
+    @abc.abstractmethod
+    def provenance(self) -> dict[str, Any]:
+        """Return what is needed to look in the same way again."""
+
+    @abc.abstractmethod
+    def _path(
+        self,
+        picture: Tensor,
+        name: str,
+        n_fixations: int,
+        viewing: Viewing,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """Return the fixations (n_fixations, 2) as x and y on a picture (C, H, W)."""
+
+    def look(
+        self,
+        images: Tensor,
+        n_fixations: int = 10,
+        *,
+        image: Sequence[str] | None = None,
+        seed: int = 0,
+        viewing: Viewing | None = None,
+    ) -> "xr.Dataset":
+        """Return a scanpath an image.
+
+        Parameters
+        ----------
+        images : Tensor, shape (N, C, H, W), float in [0, 1]
+            Grey (C = 1) or colour (C = 3).
+        n_fixations : int
+            Length of every scanpath.
+        image : sequence of str, length N, optional
+            Names; "0", "1", … if not given. Each names its own random stream, so a scanpath
+            depends on the image, its name and the seed, and on nothing else in the batch.
+        seed : int
+        viewing : Viewing, optional
+            Geometry, in pixels of `images`.
+
+        Returns
+        -------
+        xarray.Dataset
+            The container of `attnsci.gaze`, without durations; ``attrs["provenance"]`` is the
+            model's settings as JSON, ``attrs["seed"]`` the seed.
+
+        Raises
+        ------
+        InvalidInput
+            If `n_fixations` is less than 1, an image is no picture, names are doubled, or the
+            viewing is of another size; the message names the image.
+        """
+        check_positive("n_fixations", n_fixations, integer=True)
+        names = check_images(images, image)
+        seen = viewing_of_images(images, viewing)
+        paths = np.stack([
+            self._path(picture, name, n_fixations, seen, stream(self.name, seed, name))
+            for picture, name in zip(images, names, strict=True)
+        ])  # fmt: skip
+        found = from_arrays(
+            paths[..., 0], paths[..., 1], image=names, observer=self.name, viewing=seen
+        )
+        return described(found, self.provenance(), seed)
+
+
+def stream(model: str, seed: int, image: str) -> np.random.Generator:
+    """Return the generator of an image; no two models share theirs."""
+    return numpy_generator(seed, int(stable_hash([model, image]), 16))
+
+
+def viewing_of_images(images: Tensor, viewing: Viewing | None) -> Viewing:
+    """Return `viewing`, or the plain one of images (N, C, H, W).
+
+    Raises
+    ------
+    InvalidInput
+        If `viewing` is of another size.
+    """
+    height, width = images.shape[-2:]
+    seen = viewing or Viewing(float(width), float(height))
+    if (seen.width_px, seen.height_px) != (width, height):
+        raise InvalidInput(
+            f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
+            f"{width}×{height}. Give viewing.resized({width}, {height})."
+        )
+    return seen
+
+
+def described(scanpaths: "xr.Dataset", facts: Mapping[str, Any], seed: int) -> "xr.Dataset":
+    """Return scanpaths that say which model made them."""
+    return scanpaths.assign_attrs(provenance=to_json(facts), seed=seed)

@@ -1,0 +1,175 @@
+"""Looking as people do: where they look on other images, and one of them on this one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from attnsci.checks import check_positive, nearest
+from attnsci.errors import InvalidInput
+from attnsci.gaze import frame_sizes, from_arrays, validate
+from attnsci.geometry import Viewing
+from attnsci.models.looking.base import Looker, described, stream, viewing_of_images
+from attnsci.models.neva import check_images
+from attnsci.provenance import array_hash
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class CentreBiasLooker(Looker):
+    """Fixates where people fixated on other images: independent draws, without their order.
+
+    Positions are taken relative to the image's sides. Fixations outside their image are left out.
+
+    Parameters
+    ----------
+    scanpaths : xarray.Dataset
+        Of people, the container of `attnsci.gaze`. Those on the image that is shown, by name, are
+        left out of its draws.
+
+    Raises
+    ------
+    InvalidInput
+        If `scanpaths` is no such container.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from attnsci.gaze import from_dict
+    >>> people = from_dict({"a": {"s1": [[10, 5]]}, "b": {"s1": [[70, 50]]}}, Viewing(80, 60))
+    >>> paths = CentreBiasLooker(people).look(torch.zeros(2, 1, 60, 80), 1, image=["a", "b"])
+    >>> paths["x"].values.tolist()
+    [[70.0], [10.0]]
+    """
+
+    name = "centre bias"
+
+    def __init__(self, scanpaths: "xr.Dataset") -> None:
+        validate(scanpaths)
+        shares = _shares(scanpaths)
+        inside = ((shares >= 0) & (shares < 1)).all(-1)  # NaN is neither
+        self._shares = shares[inside]
+        self._image = scanpaths["image"].to_numpy()[np.nonzero(inside)[0]]
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what is needed to look in the same way again."""
+        return {"model": "CentreBiasLooker", "fixations": array_hash(self._shares)}
+
+    def _path(
+        self,
+        picture: Tensor,
+        name: str,
+        n_fixations: int,
+        viewing: Viewing,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        elsewhere = np.flatnonzero(self._image != name)
+        if len(elsewhere) == 0:
+            raise InvalidInput(
+                f"The people's scanpaths hold no fixation on any image but {name!r}, so there is "
+                "no centre bias to draw from. Give scanpaths on several images."
+            )
+        drawn = self._shares[rng.choice(elsewhere, n_fixations)]
+        return drawn * [viewing.width_px, viewing.height_px]
+
+
+class HumanLooker:
+    """One person's own scanpath on each image: the human ceiling, one against the rest.
+
+    Observers keep their names, and scanpaths their durations, so that a comparison can leave the
+    person out of the people that the scanpath is compared with. (Left in, it would be compared
+    with itself.)
+
+    Parameters
+    ----------
+    scanpaths : xarray.Dataset
+        Of people, the container of `attnsci.gaze`.
+
+    Raises
+    ------
+    InvalidInput
+        If `scanpaths` is no such container.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from attnsci.gaze import from_dict
+    >>> people = from_dict({"a": {"s1": [[10, 5], [20, 9]], "s2": [[7, 5]]}}, Viewing(80, 60))
+    >>> path = HumanLooker(people).look(torch.zeros(1, 1, 60, 80), 2, image=["a"], seed=1)
+    >>> path["observer"].item() in ("s1", "s2")
+    True
+    """
+
+    name = "human"
+
+    def __init__(self, scanpaths: "xr.Dataset") -> None:
+        self._people = validate(scanpaths)
+        self._shares = _shares(scanpaths)
+        self._image = scanpaths["image"].to_numpy()
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what is needed to look in the same way again."""
+        return {"model": "HumanLooker", "fixations": array_hash(self._shares)}
+
+    def look(
+        self,
+        images: Tensor,
+        n_fixations: int = 10,
+        *,
+        image: Sequence[str] | None = None,
+        seed: int = 0,
+        viewing: Viewing | None = None,
+    ) -> "xr.Dataset":
+        """Return the scanpath of one person an image, drawn by lot.
+
+        Parameters
+        ----------
+        images : Tensor, shape (N, C, H, W), float in [0, 1]
+            Only their size counts: positions are scaled to it.
+        n_fixations : int
+            Scanpaths are cut to this length; shorter ones stay as they are.
+        image : sequence of str, length N, optional
+            Names, as the people's scanpaths have them.
+        seed : int
+        viewing : Viewing, optional
+            Geometry, in pixels of `images`.
+
+        Returns
+        -------
+        xarray.Dataset
+            The container of `attnsci.gaze`.
+
+        Raises
+        ------
+        InvalidInput
+            If nobody saw an image; the message names it. See also `Looker.look`.
+        """
+        check_positive("n_fixations", n_fixations, integer=True)
+        names = check_images(images, image)
+        seen = viewing_of_images(images, viewing)
+        rows = np.array([self._row(name, seed) for name in names])
+        xy = self._shares[rows, :n_fixations] * [seen.width_px, seen.height_px]
+        found = from_arrays(
+            xy[..., 0], xy[..., 1], self._people["duration"].to_numpy()[rows, :n_fixations],
+            image=names, observer=self._people["observer"].to_numpy()[rows].tolist(), viewing=seen,
+        )  # fmt: skip
+        return described(found, self.provenance(), seed)
+
+    def _row(self, name: str, seed: int) -> int:
+        """Return the scanpath drawn for an image."""
+        rows = np.flatnonzero(self._image == name)
+        if len(rows) == 0:
+            known = np.unique(self._image).tolist()
+            raise InvalidInput(
+                f"Nobody's scanpath is known on image {name!r}; the people saw e.g. "
+                f"{nearest(name, known, 3)}. Images are matched by name."
+            )
+        return int(stream(self.name, seed, name).choice(rows))
+
+
+def _shares(scanpaths: "xr.Dataset") -> np.ndarray:
+    """Return positions (scanpath, fixation, 2) as shares of the image's width and height."""
+    xy = np.stack([scanpaths["x"].to_numpy(), scanpaths["y"].to_numpy()], -1)
+    return xy / np.stack(frame_sizes(scanpaths), -1)[:, None]
