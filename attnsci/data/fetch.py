@@ -138,8 +138,11 @@ def _download_file(dataset: Dataset, file: DataFile, target: Path) -> None:
             )
             Path(arrived).replace(target)
     except requests.RequestException as error:
-        instead = f" No connection? Use {dataset.alternative}." if dataset.alternative else ""
-        raise DownloadFailed(f"{file.url} could not be downloaded: {error}.{instead}") from error
+        instead = f", or use {dataset.alternative}" if dataset.alternative else ""
+        raise DownloadFailed(
+            f"{file.url} could not be downloaded: {error}. No connection? Put a copy of the "
+            f"file at {file.path} below a folder that ATTNSCI_DATA names{instead}."
+        ) from None  # the cause is quoted; its chain fills a screen and says no more
     except OSError as error:
         raise StorageError(
             f"{target} cannot be written: {error}. Free some space, or set ATTNSCI_CACHE to "

@@ -100,7 +100,8 @@ def plot_gain(
         )
     ax.set(xlim=(0, limit), ylim=(0, limit), xlabel="unattended", ylabel="attended")
     ax.set_aspect("equal")
-    ax.legend(loc="upper left")
+    # Attention mostly adds, so that this corner is the emptiest.
+    ax.legend(loc="lower right")
     return ax
 
 
@@ -168,7 +169,7 @@ def plot_estimates(
     ax.hlines(rows, table["low"], table["high"], color=colour)
     ax.plot(table[value], rows, "o", ms=3, color=colour)
     ax.set_yticks(rows, table[label].astype(str))
-    ax.invert_yaxis()
+    ax.set_ylim(len(table) - 0.5, -0.5)
     ax.grid(axis="x", color="0.9")
     return ax
 

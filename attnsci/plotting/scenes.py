@@ -19,7 +19,7 @@ def plot_image(
     cmap: str = "gray",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one map without ticks.
+    """Draw one map without ticks and frame.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ def plot_image(
     ax = axes_or_new(ax)
     ax.imshow(np.asarray(image), vmin=vmin, vmax=vmax, cmap=cmap, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     return ax
 
 
@@ -87,5 +88,6 @@ def plot_gallery(examples: xr.Dataset) -> Figure:
         pad=0.02,
         ticks=[-1, 0, 1],
     )
-    bar.set_label("gate (1: closed, −1: open)")
+    low, high = float(examples["gate"].min()), float(examples["gate"].max())
+    bar.set_label(f"gate (1: closed, −1: open; here {low:.2f} to {high:.2f})".replace("-", "−"))
     return drawn

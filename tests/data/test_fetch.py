@@ -159,9 +159,10 @@ def test_wrong_content(server, mnist, tmp_path):
 
 def test_connection_cut_half_way(server, mnist, tmp_path):
     server.cut = "labels.gz"
-    with pytest.raises(DownloadFailed, match=r"labels\.gz.*source='bundled'") as caught:
+    with pytest.raises(DownloadFailed, match=r"labels\.gz.*ATTNSCI_DATA.*='bundled'") as caught:
         fetch_mnist()
-    assert isinstance(caught.value.__cause__, requests.RequestException)
+    assert isinstance(caught.value.__context__, requests.RequestException)
+    assert caught.value.__suppress_context__
     # What had arrived whole before stays, and is not asked for again.
     assert left_behind(tmp_path / "cache") == ["images.gz"]
     server.cut = ""
@@ -173,7 +174,8 @@ def test_not_on_the_server(server, mnist, tmp_path):
     del server.files["images.gz"]
     with pytest.raises(DownloadFailed, match="404") as caught:
         fetch_mnist()
-    assert isinstance(caught.value.__cause__, requests.HTTPError)
+    assert isinstance(caught.value.__context__, requests.HTTPError)
+    assert caught.value.__suppress_context__
     assert server.requests == ["images.gz"] and left_behind(tmp_path / "cache") == []
 
 
@@ -184,7 +186,8 @@ def test_server_refuses(server, mnist, tmp_path):
     file = dataclasses.replace(mnist.files[0], url=closed)
     with pytest.raises(DownloadFailed, match=closed) as caught:
         download(dataclasses.replace(mnist, files=(file,)))
-    assert isinstance(caught.value.__cause__, requests.ConnectionError)
+    assert isinstance(caught.value.__context__, requests.ConnectionError)
+    assert caught.value.__suppress_context__
     assert left_behind(tmp_path / "cache") == []
 
 

@@ -194,7 +194,7 @@ def test_estimates_stand_at_their_values_first_row_on_top():
     for row, segment in enumerate(ax.collections[0].get_segments()):
         np.testing.assert_allclose(segment, [[TABLE["low"][row], row], [TABLE["high"][row], row]])
     assert [tick.get_text() for tick in ax.get_yticklabels()] == TABLE["label"].tolist()
-    assert ax.yaxis_inverted()
+    assert ax.get_ylim() == (2.5, -0.5)
 
 
 def test_lines_have_a_band_for_each_entry():

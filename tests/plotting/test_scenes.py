@@ -37,6 +37,7 @@ def test_an_image_is_drawn_on_a_fixed_scale_without_ticks():
     assert shown.get_clim() == (0, 1)
     assert shown.get_interpolation() == "nearest"
     assert not len(ax.get_xticks())
+    assert not any(spine.get_visible() for spine in ax.spines.values())
     given = plt.figure().add_subplot()
     assert plot_image(image, vmin=-1, cmap="RdBu", ax=given) is given
     assert given.images[0].get_clim() == (-1, 1)
@@ -62,6 +63,9 @@ def test_a_gallery_has_each_map_in_its_place(examples):
                 assert shown.get_clim() == ((-1, 1) if name == "gate" else (0, 1))
             label = grid[row, 1 + 3 * phase].get_xlabel()
             assert label == f"reads {int(scene['prediction'][phase])}"
+    low, high = float(examples["gate"].min()), float(examples["gate"].max())
+    label = drawn.axes[-1].get_xlabel().replace("−", "-")
+    assert label == f"gate (1: closed, -1: open; here {low:.2f} to {high:.2f})"
     titles = [ax.get_title().strip() for ax in grid[0]]
     assert titles == [
         "input",

@@ -67,8 +67,8 @@ def tables(
     -------
     dict of str to pandas.DataFrame
         ``gain_statistics``: every statistic of `gain_summary`, by protocol and level;
-        ``gain``: slopes for the table of results; ``gain_effects``: median modulation indices;
-        ``invariance``: equivalence tests of fitted width, baseline and preference.
+        ``gain``: slopes and ratios for the table of results, by ``statistic``;
+        ``gain_effects``: median modulation indices; ``invariance``: equivalence tests of fitted width, baseline and preference.
     """
     curves = dict(_protocols(bars, balanced, swapped))
     gains = {
@@ -89,14 +89,18 @@ def tables(
         "order balanced": "bar attended first: left "
         f"{float(balanced['bar_first'][0]):.0%}, right {float(balanced['bar_first'][1]):.0%}",
     }
-    slopes = _pick(statistics, "median_slope")
-    slopes["note"] = [
-        notes.get(layer.split(", ", 1)[1], f"built in: × {built_in_gain(strength):.3g}")
-        for layer in slopes["label"]
+    gain = pd.concat(
+        [_pick(statistics, f"median_{name}").assign(statistic=name) for name in ("slope", "ratio")],
+        ignore_index=True,
+    )
+    gain["note"] = [
+        notes.get(row.label.split(", ", 1)[1], f"built in: × {built_in_gain(strength):.3g}")
+        + f"; {row.n_units:,} units, {row.n_excluded:,} left out"
+        for row in gain.itertuples()
     ]
     return {
         "gain_statistics": statistics,
-        "gain": slopes,
+        "gain": gain,
         "gain_effects": _pick(statistics, "median_modulation_index"),
         "invariance": _invariance(curves, seed),
     }
@@ -119,9 +123,9 @@ def _protocols(
 
 def _pick(statistics: pd.DataFrame, statistic: str) -> pd.DataFrame:
     rows = statistics[statistics["statistic"] == statistic]
-    columns = {"layer": "label", "n_clusters": "n"}
-    numbers = rows.drop(columns="n").rename(columns=columns)
-    numbers = numbers[["label", "estimate", "low", "high", "n"]].reset_index(drop=True)
+    columns = {"layer": "label", "n_clusters": "n", "n": "n_units"}
+    kept = ["label", "estimate", "low", "high", "n", "n_units", "n_excluded"]
+    numbers = rows.rename(columns=columns)[kept].reset_index(drop=True)
     return numbers.astype(dict.fromkeys(("estimate", "low", "high"), "float64"))
 
 

@@ -184,7 +184,10 @@ class Evaluate(ShowScenes):
         )
         summary = summarise(shown, seed=self.seed).assign(digits=digits)
         order = order_bias(shown).assign(digits=digits)
-        print(f"{self.model}: {self.n} scenes of {self.source} {self.split} digits ({digits})\n")
+        print(
+            f"{self.model}: {self.n} scenes of {self.source} {self.split} digits ({digits}).\n"
+            "Phase 0: all phases together. Measures: see docs/object_attention.md.\n"
+        )
         print(_table(summary, ["measure", "phase", "estimate", "low", "high", "n"]))
         print("\nAttended first, by slot from the left:\n")
         print(_table(order, ["slot", "first", "low", "high", "n", "p_value", "entropy_bits"]))

@@ -19,6 +19,7 @@ from attnsci.plotting.style import ATTENDED, PAGE_MM, UNATTENDED, figure
 UNITS = {1: (12, 8), 2: (4, 3)}
 """Position (row, column) of the units that the paper plots, by level."""
 N_UNITS = 12
+SIDES = ("left", "right")
 
 
 def receptive_field_centre(level: int, n_columns: int) -> np.ndarray:
@@ -55,11 +56,11 @@ def draw_tuning(bars: xr.Dataset) -> Figure:
         panel.suptitle(f"level {level}, units at row {y}, column {x}", fontsize=7)
         axes = panel.subplots(2, N_UNITS // 2, sharex=True)
         for ax, unit in zip(axes.flat, tuning_units(bars, level), strict=True):
-            plot_tuning(unit, ax=ax)
+            plot_tuning(unit, ax=ax).get_legend().remove()  # one for all stands above
             ax.set_title(f"channel {int(unit['channel'])}", pad=2)
             ax.set(xlabel="", ylabel="")
         panel.supxlabel("orientation (°)", fontsize=7)
-        panel.supylabel("activation", fontsize=7)
+        panel.supylabel("activation (scales differ)", fontsize=7)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="upper right", ncols=2)
     return drawn
@@ -106,7 +107,9 @@ def draw_accuracy_by_weight(
         place = np.arange(len(rows))
         ax.vlines(place, rows["low"], rows["high"], color=ATTENDED)
         ax.plot(place, rows["estimate"], "o", ms=4, color=ATTENDED, label=f"ours, {steps} steps")
+        ax.set_title(f"after {steps} steps")
         if measure == "correct":
+            ax.set_title(f"no replication: {steps} steps, not 10 epochs")
             known = [published.get(weight, np.nan) for weight in rows["reconstruction_weight"]]
             ax.plot(place + 0.15, known, "_", ms=9, color=UNATTENDED, label="published, 10 epochs")
             ax.legend(loc="lower left")
@@ -132,17 +135,20 @@ def draw_controls(
     noisy = lone[lone["noise"] == lone["noise"].max()]
     plot_lines(noisy, "offset_px", "phase", "accuracy", ax=mosaic["B"])
     mosaic["B"].set(
-        xlabel="column of a lone digit (px)", ylabel="accuracy", ylim=(0, 1.02), title="lone digits"
+        xlabel="column of a lone digit (px)",
+        ylabel="accuracy",
+        ylim=(0, 1.02),
+        title="lone digits: read",
     )
     mosaic["B"].axhline(0.1, color="0.7", lw=0.8, ls=":")
-    named = cues.assign(slot=["left", "right"][: len(cues)])
+    named = cues.assign(slot=SIDES)
     plot_estimates(named, "slot", "other_first", ax=mosaic["C"])
     mosaic["C"].set(
         xlim=(-0.03, 1.03), xlabel="other object attended", title="cue: template of one object"
     )
     mosaic["C"].set_ylabel("template")
-    named = order.assign(slot_name=[f"slot {slot}" for slot in order["slot"]])
-    plot_estimates(named, "slot_name", "first", ax=mosaic["D"])
+    plot_estimates(order.assign(slot=SIDES), "slot", "first", ax=mosaic["D"])
+    mosaic["D"].set_ylabel("digit")
     mosaic["D"].axvline(1 / len(order), color="0.5", lw=0.8, ls=":")
     mosaic["D"].set(xlim=(-0.03, 1.03), xlabel="share of scenes", title="attended first")
     change = moved["rms_change"].mean("stimulus")
@@ -166,7 +172,7 @@ def draw_controls(
     mosaic["F"].set(
         xlabel="column of a lone digit (px)",
         ylabel="gate on the digit",
-        title="lone digits",
+        title="lone digits: gate",
         ylim=(-0.05, 1.05),
     )
     return drawn
@@ -188,7 +194,7 @@ def draw_gain(
     biology : pandas.DataFrame
         ``area``, ``modulation_index``: published medians, drawn as lines.
     """
-    drawn = figure(PAGE_MM, 62)
+    drawn = figure(PAGE_MM, 66)
     axes = drawn.subplots(1, 3, width_ratios=[1, 1, 1])
     for level, ax in enumerate(axes[:2], start=1):
         responses = bars[f"level_{level}"].sel(statistic="mean")
@@ -201,14 +207,17 @@ def draw_gain(
             ax=ax,
         )
         ax.set_title(f"level {level}, units over the bar alone")
+    axes[1].get_legend().remove()  # the first panel's holds for both, and points are everywhere
     plot_estimates(effects, "label", ax=axes[2])
+    # Broad and pale: V4's index is next to what strength 0.2 builds in.
+    axes[2].axvline(
+        (built_in - 1) / (built_in + 1), color="0.8", lw=3, zorder=0, label="built into the input"
+    )
     for (_, row), dash in zip(biology.iterrows(), ("--", ":"), strict=True):
         axes[2].axvline(
-            row["modulation_index"], color="0.4", lw=0.8, ls=dash, label=f"macaque {row['area']}"
+            row["modulation_index"], color="k", lw=0.8, ls=dash, label=f"macaque {row['area']}"
         )
-    axes[2].axvline(
-        (built_in - 1) / (built_in + 1), color="k", lw=0.8, label="built into the input"
-    )
     axes[2].set(xlabel="median modulation index")
-    axes[2].legend(loc="best")
+    # Above the axes: points may stand anywhere in them.
+    axes[2].legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return drawn

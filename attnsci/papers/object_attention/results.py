@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from attnsci.analysis.gain import MCADAMS_MAUNSELL_1999
 from attnsci.papers.output import Result
 
 PUBLISHED_BY_WEIGHT = {0.0: 0.948606, 10.0: 0.880111, 100.0: 0.963994, 1e3: 0.976278, 1e4: 0.966989}
@@ -43,8 +44,10 @@ _ABLATED = {
     "3 steps": ".9610",
 }
 _GAIN = {
-    "level 1, as published": "1.222",
-    "level 2, as published": "1.440",
+    ("slope", "level 1, as published"): "1.222",
+    ("slope", "level 2, as published"): "1.440",
+    ("ratio", "level 1, as published"): "1.099",
+    ("ratio", "level 2, as published"): "2.542",
 }
 
 
@@ -68,9 +71,9 @@ def result_rows(tables: dict[str, pd.DataFrame]) -> list[Result]:
     for row in tables["gain"].itertuples():
         rows.append(
             Result(
-                f"gain of units, {row.label}",
+                f"gain of units (median {row.statistic}), {row.label}",
                 "",
-                _GAIN.get(str(row.label), ""),
+                _GAIN.get((str(row.statistic), str(row.label)), ""),
                 row.estimate,
                 row.low,
                 row.high,
@@ -79,6 +82,16 @@ def result_rows(tables: dict[str, pd.DataFrame]) -> list[Result]:
                 str(row.note),
             )
         )
+    rows += [
+        Result(
+            f"gain of neurons (median ratio), macaque {row.area}",
+            f"{row.gain:g}",
+            "",
+            np.nan,
+            note=f"for comparison: McAdams & Maunsell 1999, {row.n} neurons",
+        )
+        for row in MCADAMS_MAUNSELL_1999
+    ]
     rows += _invariance(tables["invariance"])
     ablations = tables["ablations"]
     for row in ablations[ablations["condition"] != "none"].itertuples():

@@ -61,12 +61,17 @@ def known():
 
 
 def test_gain_of_known_curves_by_protocol(known):
-    gain = known["gain"].set_index("label")
-    assert list(gain.index) == [
-        f"level {level}, {protocol}"
-        for level in (1, 2)
-        for protocol in ("as published", "order balanced", "cue exchanged")
-    ]
+    gain = known["gain"].query("statistic == 'slope'").set_index("label")
+    ratio = known["gain"].query("statistic == 'ratio'").set_index("label")
+    assert (
+        list(gain.index)
+        == list(ratio.index)
+        == [
+            f"level {level}, {protocol}"
+            for level in (1, 2)
+            for protocol in ("as published", "order balanced", "cue exchanged")
+        ]
+    )
     for level in (1, 2):
         for protocol, expected in (
             ("as published", 1.3),
@@ -77,13 +82,19 @@ def test_gain_of_known_curves_by_protocol(known):
             assert row["estimate"] == pytest.approx(expected, abs=0.01)
             assert row["low"] <= row["estimate"] <= row["high"]
             assert row["n"] == CHANNELS
+            assert ratio["estimate"][row.name] == pytest.approx(expected, abs=0.01)
 
 
 def test_gain_is_told_beside_what_was_built_in_and_how_the_protocol_went(known):
-    notes = known["gain"].set_index("label")["note"]
-    assert notes["level 1, as published"] == "built in: × 1.25"
-    assert notes["level 2, order balanced"] == "bar attended first: left 0%, right 100%"
-    assert notes["level 2, cue exchanged"] == "cue worked on 75% (attended), 25% (unattended)"
+    gain = known["gain"].query("statistic == 'ratio'").set_index("label")
+    assert (gain["n_excluded"] == 0).all()
+    for label, note in (
+        ("level 1, as published", "built in: × 1.25"),
+        ("level 2, order balanced", "bar attended first: left 0%, right 100%"),
+        ("level 2, cue exchanged", "cue worked on 75% (attended), 25% (unattended)"),
+    ):
+        row = gain.loc[label]
+        assert row["note"] == f"{note}; {row['n_units']} units, 0 left out"
 
 
 def test_modulation_indices_belong_to_the_gains(known):

@@ -90,6 +90,7 @@ def test_tuning_figure_has_a_panel_for_each_unit(bars):
     panels = [ax for ax in drawn.findobj(plt.Axes) if len(ax.lines) == 2]
     assert len(panels) == 2 * N_UNITS
     titles = [ax.get_title() for ax in panels]
+    assert not [ax for ax in panels if ax.get_legend()], "one legend for all"
     assert titles[:N_UNITS] == [f"channel {c}" for c in tuning_units(bars, 1)["channel"].values]
 
 
@@ -123,6 +124,7 @@ def test_accuracy_figure_puts_ours_beside_the_published_means():
     assert ours.get_ydata().tolist() == [0.8, 0.85, 0.9], "by ascending weight"
     np.testing.assert_array_equal(published.get_ydata(), [0.95, np.nan, 0.976])
     assert ours.get_label() == "ours, 680 steps"
+    assert accuracy.get_title() == "no replication: 680 steps, not 10 epochs"
     assert [tick.get_text() for tick in accuracy.get_xticklabels()] == ["0", "30", "1000"]
     assert overlap.lines[0].get_ydata().tolist() == [0.1, 0.4, 0.7]
     assert len(overlap.lines) == 1
@@ -131,7 +133,8 @@ def test_accuracy_figure_puts_ours_beside_the_published_means():
 def test_gain_figure_draws_units_over_the_bar_alone(bars):
     effects = pd.DataFrame({"label": ["a"], "estimate": [0.1], "low": [0.0], "high": [0.2]})
     biology = pd.DataFrame({"area": ["V4", "V1"], "modulation_index": [0.115, 0.038]})
-    first, _, indices = draw_gain(bars, effects, 1.25, biology).axes
+    first, second, indices = draw_gain(bars, effects, 1.25, biology).axes
+    assert first.get_legend() and not second.get_legend(), "one for both"
     # Of 39 columns, those whose centre x + 1.5 lies before the digit's, 14: the first 13.
     mean = bars["level_1"].sel(statistic="mean").isel(x_1=slice(0, 13))
     points = first.lines[0]

@@ -215,10 +215,12 @@ def test_results_on_order_gain_and_controls_are_those_of_their_tables(table, our
     for row in order[order["slot"] == 0].itertuples():
         assert ours[f"left digit attended first ({row.network})"] == pytest.approx(row.first)
     statistics = table("gain_statistics")
-    slopes = statistics[statistics["statistic"] == "median_slope"]
-    assert len(slopes) == 6
-    for row in slopes.itertuples():
-        assert ours[f"gain of units, {row.layer}"] == pytest.approx(row.estimate)
+    for name in ("slope", "ratio"):
+        medians = statistics[statistics["statistic"] == f"median_{name}"]
+        assert len(medians) == 6
+        for row in medians.itertuples():
+            quantity = f"gain of units (median {name}), {row.layer}"
+            assert ours[quantity] == pytest.approx(row.estimate)
     for row in table("ablations").iloc[1:].itertuples():
         assert ours[f"accuracy, {row.condition}"] == pytest.approx(row.accuracy)
     for row, side in zip(table("cues").itertuples(), ("left", "right"), strict=True):

@@ -57,7 +57,10 @@ def make_tables():
         ]
     )
     gain = pd.DataFrame(
-        [estimate(1.2, n=20, label="level 1, as published", note="built in: × 1.25")]
+        [
+            estimate(value, n=20, label="level 1, as published", note="n", statistic=statistic)
+            for statistic, value in (("slope", 1.2), ("ratio", 1.1))
+        ]
     )
     return {
         "main": pd.DataFrame({"network": ["pair b"]}),
@@ -99,6 +102,18 @@ def test_order_is_reported_for_every_network(rows):
     assert rows["left digit attended first (pair a)"].reference_code == "0"
     assert rows["left digit attended first (triple)"].reference_code == ""
     assert rows["left digit attended first (pair a)"].ours == 0.25
+
+
+def test_gain_says_which_statistic_and_stands_beside_cortex(rows):
+    slope = rows["gain of units (median slope), level 1, as published"]
+    ratio = rows["gain of units (median ratio), level 1, as published"]
+    assert (slope.ours, slope.reference_code, slope.unit) == (1.2, "1.222", "channels")
+    assert (ratio.ours, ratio.reference_code) == (1.1, "1.099")
+    for area, gain, n in (("V4", "1.26", 262), ("V1", "1.08", 135)):
+        row = rows[f"gain of neurons (median ratio), macaque {area}"]
+        assert (row.published, row.reference_code, row.n) == (gain, "", 0)
+        assert np.isnan(row.ours)
+        assert row.note.endswith(f"McAdams & Maunsell 1999, {n} neurons")
 
 
 def test_ablations_have_their_reference_where_the_same_thing_was_run(rows):
