@@ -196,8 +196,7 @@ warnings.filterwarnings("ignore", message=".*hardly tell")  # said above
 model = read_scanpaths(mine, viewing_of(people))
 result = compare(model, people, n_permutations=1000, n_bootstrap=500)
 with style():
-    shown = result[["low", "high"]].assign(value=result["mean"])
-    plot_comparison(shown, ax=figure(178, 130).add_subplot())
+    plot_comparison(result, ax=figure(178, 130).add_subplot())
 
 # %% [markdown]
 # The normalised score is 0 for a person's path on another image and 1 for another person on this

@@ -121,7 +121,7 @@ def plot_comparison(table: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table : xarray.Dataset, (metric, source)
-        ``value``, ``low`` and ``high``; the sources "human" and "cross-image" are needed, others
+        ``mean``, ``low`` and ``high``; the sources "human" and "cross-image" are needed, others
         ("model", "shuffled", "centre", "uniform") are drawn if they are there. NaN: that source
         has no value of that metric.
     ax : Axes, optional
@@ -135,13 +135,13 @@ def plot_comparison(table: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     InvalidInput
-        If a source is missing or unknown, or an interval does not hold its value.
+        If a source is missing or unknown, or an interval runs backwards.
 
     Examples
     --------
     >>> value = xr.DataArray([[0.5, 0.6, 0.2]], {"metric": ["scanmatch"],
     ...     "source": ["model", "human", "cross-image"]}, ("metric", "source"))
-    >>> table = xr.Dataset({"value": value, "low": value - 0.02, "high": value + 0.02})
+    >>> table = xr.Dataset({"mean": value, "low": value - 0.02, "high": value + 0.02})
     >>> ax = plot_comparison(table)
     >>> round(float(ax.lines[0].get_xdata()[0]), 3)  # (0.5 - 0.2) / (0.6 - 0.2)
     0.75
@@ -149,7 +149,7 @@ def plot_comparison(table: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     sources = _checked_sources(table)
     value, low, high = (
         table[name].transpose("metric", "source").sel(source=sources).to_numpy().astype(float)
-        for name in ("value", "low", "high")
+        for name in ("mean", "low", "high")
     )
     cross, human = (sources.index(name) for name in _ANCHORS)
     separates = (low[:, human] > high[:, cross]) | (high[:, human] < low[:, cross])
@@ -252,9 +252,9 @@ def _bar_label(matrix: xr.DataArray) -> str:
 
 def _checked_sources(table: xr.Dataset) -> list[str]:
     """Return the sources of the table in the order of drawing, or raise."""
-    for name in ("value", "low", "high"):
+    for name in ("mean", "low", "high"):
         if name not in table:
-            raise InvalidInput(f"table needs value, low and high; it has {list(table.data_vars)}.")
+            raise InvalidInput(f"table needs mean, low and high; it has {list(table.data_vars)}.")
     check_dims("table", table, ["metric", "source"])
     given = table["source"].to_numpy().astype(str).tolist()
     unknown = [name for name in given if name not in SOURCES]
@@ -264,14 +264,13 @@ def _checked_sources(table: xr.Dataset) -> list[str]:
             f"The sources are {given}; {_ANCHORS} are needed, and all must be among "
             f"{list(SOURCES)}."
         )
-    wrong = (table["low"] > table["value"]) | (table["high"] < table["value"])
+    wrong = table["low"] > table["high"]
     if wrong.any():
         metric, source = np.argwhere(wrong.transpose("metric", "source").to_numpy())[0]
         cell = table.isel(metric=metric, source=source)
         raise InvalidInput(
-            f"The interval {float(cell['low']):g} to {float(cell['high']):g} of "
-            f"{cell['source'].item()!r} on {cell['metric'].item()!r} does not hold its value "
-            f"{float(cell['value']):g}."
+            f"The interval of {cell['source'].item()!r} on {cell['metric'].item()!r} runs from "
+            f"{float(cell['low']):g} down to {float(cell['high']):g}."
         )
     return [name for name in SOURCES if name in given]
 

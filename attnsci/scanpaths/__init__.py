@@ -32,7 +32,8 @@ __getattr__, __dir__, _ = lazy.attach(
 __all__ = [
     "HEADLINE", "PROTOCOLS", "FixationMaps", "Viewing", "auto_recurrence", "centre_bias",
     "cluster_labels", "compare", "comparison_table", "concat", "conditional_saliency", "crop",
-    "describe", "fit_clusters", "fixation_density", "from_arrays", "from_dict", "from_frame", "from_pymovements",
+    "describe", "fit_clusters", "fixation_density", "from_arrays", "from_dict", "from_frame",
+    "from_pymovements",
     "gold_standard", "keep_inside", "metrics", "observer_ceiling", "read_scanpaths", "rescale",
     "saccade_statistics", "saliency", "select", "similarity", "to_frame", "validate",
     "viewing_of", "write_scanpaths",

@@ -40,7 +40,7 @@ WEAK = 0.5
 
 
 def compare(
-    model: "xr.Dataset | None",
+    model: "xr.Dataset | Mapping[str, xr.Dataset] | None",
     human: "xr.Dataset",
     metrics: Sequence[str] | Mapping[str, Choice] | None = None,
     *,
@@ -55,8 +55,9 @@ def compare(
 
     Parameters
     ----------
-    model : xarray.Dataset or None
-        Scanpaths of a model, one or more an image; None: the ceiling and the baselines alone.
+    model : xarray.Dataset, mapping of str to xarray.Dataset, or None
+        Scanpaths of a model, one or more an image; several models by name, on the same images;
+        None: the ceiling and the baselines alone.
     human : xarray.Dataset
         Scanpaths of people in the same frame. Images that the model did not see serve the
         cross-image baselines only.
@@ -94,7 +95,8 @@ def compare(
           (metric, against): model minus human and minus cross-image; p by sign flips over
           images, adjusted over metrics;
         - ``normalised`` with interval (metric): (model − cross-image) / (human − cross-image):
-          0 is what any path scores on any image, 1 is a person;
+          0 is what any path scores on any image, 1 is a person; of several models these and
+          the differences have the dim ``model`` first;
         - ``separation`` and ``separation_p`` (metric): by how many standard deviations of a
           pair people on one image exceed people on different images.
 
@@ -132,16 +134,18 @@ def compare(
     check_positive("n_bootstrap", n_bootstrap, integer=True)
     human = _by_image(validate(human))
     humans, images, observers = _humans(human)
-    judged, model_candidates = _model(model, human, images)
-    choices = _choices(metrics, model, viewing_of(human).px_per_deg)
+    models = _named_models(model)
+    judged, sources = _candidates(models, human, images)
+    choices = _choices(metrics, list(models.values()), viewing_of(human).px_per_deg)
     rows = np.flatnonzero(np.isin(humans.image, judged))
-    sources = {} if model_candidates is None else {"model": model_candidates}
     sources |= {name: make(name, humans, rows, seed) for name in BASELINES}
     found = _scores(sources, humans, human, judged, choices, chunk, progress)
-    return _result(
-        found, list(sources), images[judged], judged, observers, human,
+    result = _result(
+        found, list(sources), list(models), images[judged], judged, observers, human,
         seed=seed, n_permutations=n_permutations, n_bootstrap=n_bootstrap, confidence=confidence,
     )  # fmt: skip
+    # A Dataset is a mapping too, of its variables.
+    return result.isel(model=0, drop=True) if hasattr(model, "data_vars") else result
 
 
 def _by_image(human: "xr.Dataset") -> "xr.Dataset":
@@ -160,48 +164,71 @@ def _humans(human: "xr.Dataset") -> tuple[Humans, np.ndarray, np.ndarray]:
     return Humans(plain_paths(human), image, observer), images, observers
 
 
-def _model(
-    model: "xr.Dataset | None", human: "xr.Dataset", images: np.ndarray
-) -> tuple[np.ndarray, Candidates | None]:
-    """Return the numbers of the images judged, and the model's scanpaths."""
-    counts = {image: int((human["image"] == image).sum()) for image in images}
+def _named_models(model: "xr.Dataset | Mapping[str, xr.Dataset] | None") -> "dict[str, xr.Dataset]":
     if model is None:
-        judged, candidates = np.arange(len(images)), None
-    else:
-        validate(model)
-        a, b = viewing_of(model), viewing_of(human)
-        if (a.width_px, a.height_px) != (b.width_px, b.height_px):
+        return {}
+    models = {"model": model} if hasattr(model, "data_vars") else dict(model)
+    taken = [name for name in models if name in BASELINES]
+    if taken or not models:
+        raise InvalidInput(
+            f"Models need names of their own; got {list(models)}, and {list(BASELINES)} are the "
+            "baselines."
+        )
+    return models  # type: ignore[return-value]
+
+
+def _candidates(
+    models: "Mapping[str, xr.Dataset]", human: "xr.Dataset", images: np.ndarray
+) -> tuple[np.ndarray, dict[str, Candidates]]:
+    """Return the numbers of the images judged, and the models' scanpaths."""
+    judged, found = np.arange(len(images)), {}
+    for name, model in models.items():
+        seen, found[name] = _one_model(model, human, images)
+        if len(found) > 1 and not np.array_equal(seen, judged):
             raise InvalidInput(
-                f"The model's fixations are in a frame of {a.width_px:g}×{a.height_px:g} pixels, "
-                f"the people's in {b.width_px:g}×{b.height_px:g}. Bring one into the other's by "
-                "attnsci.scanpaths.rescale()."
+                f"{name!r} looked at {len(seen)} images and the models before it at "
+                f"{len(judged)}, or at others. Models are compared on the same images: select()."
             )
-        seen = model["image"].to_numpy()
-        missing = sorted(set(seen.tolist()) - set(images.tolist()))
-        if missing:
-            raise InvalidInput(
-                f"Nobody's fixations are known for {len(missing)} of the model's images, the "
-                f"first {missing[0]!r}; the people saw e.g. {nearest(missing[0], images, 3)}. "
-                "Images are matched by name."
-            )
-        number = np.searchsorted(images, seen)
-        judged = np.unique(number)
-        candidates = Candidates(plain_paths(model), number, np.full(len(number), -1))
-    few = [image for image in images[judged] if counts[image] < 2]
+        judged = seen
+    names, counts = np.unique(human["image"].to_numpy(), return_counts=True)
+    few = [str(name) for name in names[judged][counts[judged] < 2]]
     if few:
         raise InvalidInput(
-            f"Image {str(few[0])!r} was seen by {counts[few[0]]} observer(s); the human ceiling "
-            f"needs two on every image ({len(few)} have fewer). Leave them out by select()."
+            f"Image {few[0]!r} was seen by 1 observer; the human ceiling needs two on every image "
+            f"({len(few)} have fewer). Leave them out by select()."
         )
-    return judged, candidates
+    return judged, found
+
+
+def _one_model(
+    model: "xr.Dataset", human: "xr.Dataset", images: np.ndarray
+) -> tuple[np.ndarray, Candidates]:
+    validate(model)
+    a, b = viewing_of(model), viewing_of(human)
+    if (a.width_px, a.height_px) != (b.width_px, b.height_px):
+        raise InvalidInput(
+            f"The model's fixations are in a frame of {a.width_px:g}×{a.height_px:g} pixels, "
+            f"the people's in {b.width_px:g}×{b.height_px:g}. Bring one into the other's by "
+            "attnsci.scanpaths.rescale()."
+        )
+    seen, known = model["image"].to_numpy(), images.tolist()
+    missing = sorted(set(seen.tolist()) - set(known))
+    if missing:
+        raise InvalidInput(
+            f"Nobody's fixations are known for {len(missing)} of the model's images, the "
+            f"first {missing[0]!r}; the people saw e.g. {nearest(missing[0], known, 3)}. "
+            "Images are matched by name."
+        )
+    number = np.searchsorted(images, seen)
+    return np.unique(number), Candidates(plain_paths(model), number, np.full(len(number), -1))
 
 
 def _choices(
     metrics: Sequence[str] | Mapping[str, Choice] | None,
-    model: "xr.Dataset | None",
+    models: "Sequence[xr.Dataset]",
     px_per_deg: float | None,
 ) -> dict[str, Choice]:
-    timeless = model is not None and bool(np.isnan(model["duration"].to_numpy()).all())
+    timeless = any(bool(np.isnan(model["duration"].to_numpy()).all()) for model in models)
     if metrics is None:
         return {
             label: (name, settings)
@@ -264,6 +291,7 @@ def _scores(
 def _result(
     found: Mapping[str, list[Scores]],
     sources: list[str],
+    models: list[str],
     images: np.ndarray,
     judged: np.ndarray,
     observers: np.ndarray,
@@ -312,15 +340,19 @@ def _result(
         "separation": ("metric", separation),
         "separation_p": ("metric", separation_p),
     }
-    if sources[0] == "model":
-        data |= _verdict(score_, draws, sources, n_permutations, seed, confidence)
-    for label, undefined in zip(labels, data["n_undefined"][1], strict=True):
-        if undefined.any():
-            warnings.warn(
-                f"{label} is not defined for {dict(zip(sources, undefined.tolist(), strict=True))} "
-                "pairs; its means skip them.",
-                stacklevel=3,
-            )
+    if models:
+        data |= _verdict(score_, draws, sources, len(models), n_permutations, seed, confidence)
+    undefined = {
+        label: {source: int(n) for source, n in zip(sources, counts, strict=True) if n}
+        for label, counts in zip(labels, data["n_undefined"][1], strict=True)
+        if counts.any()
+    }
+    if undefined:
+        warnings.warn(
+            f"Some pairs have no value (scanpaths too short, without durations, or off the "
+            f"image); means skip them: {undefined}.",
+            stacklevel=3,
+        )
     weak = [label for label, d in zip(labels, separation, strict=True) if not d >= WEAK]
     if weak:
         warnings.warn(
@@ -329,7 +361,7 @@ def _result(
             "there says little about where it looks.",
             stacklevel=3,
         )
-    against = {"against": ["human", "cross-image"]} if sources[0] == "model" else {}
+    against = {"against": ["human", "cross-image"], "model": models} if models else {}
     return xr.Dataset(
         data,
         coords={
@@ -354,33 +386,45 @@ def _verdict(
     score_: np.ndarray,
     draws: np.ndarray,
     sources: list[str],
+    n_models: int,
     n_permutations: int,
     seed: int,
     confidence: float,
 ) -> dict[str, Any]:
-    """Return the model's differences from people and from cross-image, and its normalised score."""
+    """Return differences of models from people and cross-image, and their normalised scores.
+
+    Arrays are (image or draw, metric, source); models are the first sources.
+    """
     others = [sources.index("human"), sources.index("cross-image")]
-    model, reference = score_[..., :1], score_[..., others]
-    differences = model - reference
+
+    def minus(values: np.ndarray) -> np.ndarray:
+        """Return (..., model, metric, against)."""
+        own = np.moveaxis(values[..., :n_models], -1, -2)[..., None]
+        return own - values[..., None, :, others]
+
+    differences = minus(score_)
     p = sign_flips(differences, n_permutations, seed)
-    low, high = interval(draws[..., :1] - draws[..., others], confidence)
+    low, high = interval(minus(draws), confidence)
     means = mean(score_)
-    person, cross = means[:, others[0]], means[:, others[1]]
-    drawn_person, drawn_cross = draws[..., others[0]], draws[..., others[1]]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        normalised = (means[:, 0] - cross) / (person - cross)
-        spread = (draws[..., 0] - drawn_cross) / (drawn_person - drawn_cross)
-    n_low, n_high = interval(spread, confidence)
-    dims = ("metric", "against")
+
+    def normalised(values: np.ndarray) -> np.ndarray:
+        """Return (..., model, metric)."""
+        person, cross = (values[..., None, :, at] for at in others)
+        own = np.moveaxis(values[..., :n_models], -1, -2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (own - cross) / (person - cross)
+
+    n_low, n_high = interval(normalised(draws), confidence)
+    dims = ("model", "metric", "against")
     return {
         "difference": (dims, mean(differences)),
         "difference_low": (dims, low),
         "difference_high": (dims, high),
         "p": (dims, p),
-        "p_holm": (dims, holm(p)),
-        "normalised": ("metric", normalised),
-        "normalised_low": ("metric", n_low),
-        "normalised_high": ("metric", n_high),
+        "p_holm": (dims, np.stack([holm(each) for each in p])),
+        "normalised": (dims[:2], normalised(means)),
+        "normalised_low": (dims[:2], n_low),
+        "normalised_high": (dims[:2], n_high),
     }
 
 
@@ -390,7 +434,7 @@ def comparison_table(result: "xr.Dataset") -> "pd.DataFrame":
     Parameters
     ----------
     result : xarray.Dataset
-        From `compare`.
+        From `compare`, of one model or none; one of several is ``result.sel(model=...)``.
 
     Returns
     -------

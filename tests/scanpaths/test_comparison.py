@@ -63,6 +63,25 @@ def test_the_same_seed_gives_the_same_result_for_any_chunk_and_order(crowd):
         assert a == pytest.approx(b, abs=1e-12)
 
 
+def test_several_models_share_people_and_baselines(crowd):
+    human = crowd(n_images=6)
+    near = crowd(n_images=6, n_observers=1, seed=8, names="near")
+    far = crowd(n_images=6, n_observers=1, seed=9, noise=200.0, names="far")
+    both = compare({"near": near, "far": far}, human, ["scanmatch", "dtw"], **QUICK)
+    assert both["source"].values.tolist()[:3] == ["near", "far", "human"]
+    for name, model in (("near", near), ("far", far)):
+        alone = compare(model, human, ["scanmatch", "dtw"], **QUICK)
+        for value in ("normalised", "difference", "p_holm", "difference_high"):
+            assert both[value].sel(model=name).values == pytest.approx(alone[value].values)
+        assert both["mean"].sel(source=name).values == pytest.approx(
+            alone["mean"].sel(source="model").values
+        )
+    with pytest.raises(InvalidInput, match="same images"):
+        compare({"near": near, "far": select(far, image=["image 0", "image 1"])}, human, ["dtw"])
+    with pytest.raises(InvalidInput, match="names of their own"):
+        compare({"human": near}, human, ["dtw"])
+
+
 def test_components_and_labels_become_metrics(crowd):
     result = compare(
         None, crowd(), {"mm": ("multimatch", {}), "coarse": ("edit_distance", {"grid": 3})}, **QUICK

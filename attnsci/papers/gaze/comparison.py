@@ -134,8 +134,7 @@ def _draw(result: "xr.Dataset", model: "xr.Dataset | None", human: "xr.Dataset",
     with style():
         drawn: Figure = figure(PAGE_MM, 25 + 10 * result.sizes["metric"])
         ax = drawn.add_subplot()
-        shown = result[["low", "high"]].assign(value=result["mean"])
-        plot_comparison(shown, ax=ax)
+        plot_comparison(result, ax=ax)
         save_figure(drawn, out / "comparison")
         name = _example(result, model)
         pairs = select(human, image=name)
