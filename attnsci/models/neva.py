@@ -17,25 +17,22 @@ coarse-to-fine grid, which finds a lower loss in a quarter of the time.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
 from attnsci.models.neva_config import RECOMMENDED, NeVAConfig
-from attnsci.models.neva_draws import Shared, Streams
-from attnsci.models.neva_joint import joint
-from attnsci.models.neva_search import SEARCHES, Found, Problem
-from attnsci.models.tasks import Task, check_losses, fast_forwards
+from attnsci.models.neva_walk import Setting, Step, Walk, parts
+from attnsci.models.tasks import Task, check_frozen
 from attnsci.provenance import to_json
-from attnsci.sensors.foveation import Fovea, FoveatedView
+from attnsci.sensors.foveation import Fovea
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,8 +72,9 @@ class NeVA:
         How images are seen.
     config : NeVAConfig, optional
         How positions are found; keyword arguments replace single settings.
-    chunk : int
-        Images and candidate views that go through the task model at once.
+    chunk : int, optional
+        Views that go through the task model at once, and images that are looked at together.
+        By default 4 on a CPU, whose cache holds no more, and 256 elsewhere.
     **settings
         Fields of `NeVAConfig`.
 
@@ -97,12 +95,12 @@ class NeVA:
         fovea: Fovea | None = None,
         config: NeVAConfig | None = None,
         *,
-        chunk: int = 16,
+        chunk: int | None = None,
         **settings: Any,
     ) -> None:
         self.task, self.fovea = task, fovea or Fovea()
         self.config = dataclasses.replace(config or RECOMMENDED, **settings)
-        self.chunk = check_positive("chunk", chunk, integer=True)
+        self.chunk = None if chunk is None else check_positive("chunk", chunk, integer=True)
 
     def look(
         self,
@@ -140,9 +138,11 @@ class NeVA:
             If images are no numbers, the task gives anything but one loss an image, or a loss
             is NaN; the message names the image.
         """
-        return self.trace(
-            images, n_fixations, target=target, image=image, seed=seed, viewing=viewing
-        )[0]
+        names = check_images(images, image)
+        walks = self._walks(images, n_fixations, target, names, seed)
+        found = [(_xy(steps), _loss(steps), _state_loss(steps)) for steps in walks]
+        xy, loss, state_loss = (torch.cat(column) for column in zip(*found, strict=True))
+        return self._scanpaths(xy, loss, state_loss, names, images, viewing, seed)
 
     def trace(
         self,
@@ -155,36 +155,67 @@ class NeVA:
         viewing: Viewing | None = None,
     ) -> tuple["xr.Dataset", Trace]:
         """Return the scanpaths, and everything that happened on the way; see `look`."""
-        check_positive("n_fixations", n_fixations, integer=True)
         names = check_images(images, image)
-        walk = _Walk(self, images, target, names, seed)
-        chosen = walk.together(n_fixations) if self.config.search == "joint" else None
-        parts = [
-            walk.fixate(t, n_fixations, None if chosen is None else chosen[t])
-            for t in range(n_fixations)
-        ]
-        found = [part[0] for part in parts]
-        state_loss = torch.stack([part[1] for part in parts], 1)
-        width = max(each.iterations.shape[1] for each in found)
+        walks = list(self._walks(images, n_fixations, target, names, seed))
+        width = max(step.found.iterations.shape[1] for steps in walks for step in steps)
 
-        def padded(values: Tensor) -> Tensor:
-            missing = width - values.shape[1]
-            tail = (0, missing) if values.ndim == 2 else (0, 0, 0, missing)
-            return functional.pad(values, tail, value=torch.nan)
+        def together(value: Callable[[Step], Tensor]) -> Tensor:
+            return torch.cat([torch.stack([value(step) for step in steps], 1) for steps in walks])
 
-        maps = [each.priority for each in found if each.priority is not None]
+        has_maps = walks[0][0].found.priority is not None
         record = Trace(
-            torch.stack([padded(each.iterations) for each in found], 1),
-            torch.stack([padded(each.tried) for each in found], 1),
-            state_loss,
-            torch.stack([part[2] for part in parts], 1),
-            torch.stack(maps, 1) if len(maps) == n_fixations else None,
+            together(lambda step: _padded(step.found.iterations, width)),
+            together(lambda step: _padded(step.found.tried, width)),
+            together(lambda step: step.state_loss),
+            together(lambda step: step.seen),
+            together(lambda step: step.found.priority) if has_maps else None,  # type: ignore[arg-type,return-value]
         )
-        xy = torch.stack([each.xy for each in found], 1).double().cpu().numpy()
-        scanpaths = _container(xy, names, images, viewing, self)
-        scanpaths["loss"] = _on_fixations(torch.stack([each.loss for each in found], 1))
+        xy = together(lambda step: step.found.xy)
+        loss = together(lambda step: step.found.loss)
+        return self._scanpaths(xy, loss, record.state_loss, names, images, viewing, seed), record
+
+    def _walks(
+        self, images: Tensor, n_fixations: int, target: Any, names: list[str], seed: int
+    ) -> Iterator[list[Step]]:
+        """Yield the fixations of some images after the other.
+
+        No image knows of another, so that time and memory for each do not grow with their
+        number; only the published random numbers are shared, by all.
+        """
+        check_positive("n_fixations", n_fixations, integer=True)
+        check_frozen(self.task)
+        aim = self.task.target(images) if target is None else target
+        if not isinstance(aim, Tensor) or len(aim) != len(images):
+            raise InvalidInput(
+                f"The target must be a tensor with one entry an image; {len(images)} images came "
+                f"with {tuple(aim.shape) if isinstance(aim, Tensor) else type(aim).__name__}."
+            )
+        drifted = getattr(self.task, "drifted", None)
+        aims = [drifted(aim, t, n_fixations) for t in range(n_fixations)] if drifted else [aim]
+        chunk = self.chunk or (4 if images.device.type == "cpu" else 256)
+        setting = Setting(self.task, self.fovea, self.config, chunk, n_fixations, seed)
+        together = len(images) if self.config.draws == "batch" else chunk
+        for rows in parts(len(images), together):
+            targets = [each[rows] for each in aims]
+            yield Walk(setting, images[rows], names[rows], targets, target is None).steps()
+
+    def _scanpaths(
+        self, xy: Tensor, loss: Tensor, state_loss: Tensor, names: list[str], images: Tensor,
+        viewing: Viewing | None, seed: int,
+    ) -> "xr.Dataset":  # fmt: skip
+        height, width = images.shape[-2:]
+        seen = viewing or Viewing(float(width), float(height))
+        if (seen.width_px, seen.height_px) != (width, height):
+            raise InvalidInput(
+                f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
+                f"{width}×{height}."
+            )
+        x, y = xy.double().cpu().numpy().transpose(2, 0, 1)
+        scanpaths = from_arrays(x, y, image=names, observer=self.name, viewing=seen)
+        scanpaths["loss"] = _on_fixations(loss)
         scanpaths["state_loss"] = _on_fixations(state_loss)
-        return scanpaths.assign_attrs(seed=seed), record
+        provenance = json.dumps(json.loads(to_json(self.provenance())))
+        return scanpaths.assign_attrs(provenance=provenance, seed=seed)
 
     @property
     def name(self) -> str:
@@ -199,174 +230,6 @@ class NeVA:
             "fovea": dataclasses.asdict(self.fovea),
             "search": dataclasses.asdict(self.config),
         }
-
-
-class _Walk:
-    """The state of one look: memory, earlier fixations and random streams."""
-
-    def __init__(
-        self, neva: NeVA, images: Tensor, target: Any, names: list[str], seed: int
-    ) -> None:
-        self.neva, self.config, self.task, self.names = neva, neva.config, neva.task, names
-        noise = torch.Generator().manual_seed(seed) if neva.fovea.noise else None
-        self.view = FoveatedView(images, neva.fovea, noise)
-        self.memory = self.view.blank()
-        self.target = self.task.target(images) if target is None else target
-        self.past: list[Tensor] = []
-        self.draws: Streams | Shared = (
-            Streams(names, seed, images) if self.config.draws == "image" else Shared(seed, images)
-        )
-        self.fast = _computes_bfloat16(self.config.precision, images.device)
-
-    def fixate(
-        self, t: int, n_fixations: int, found: Found | None = None
-    ) -> tuple[Found, Tensor, Tensor]:
-        """Choose fixation `t`; return what the search found, the state's loss, what is seen."""
-        target = self._target_at(t, n_fixations)
-        kept = self.view.keep(self.memory)
-        base = kept if self.config.discount == "search" else self.memory
-        if found is None:
-            found = SEARCHES[self.config.search](
-                self._problem(base, target), self.config, self.draws
-            )
-            if self.fast and self.config.search in ("grid", "multistart"):
-                found = self._judged(found, base, target)
-        with torch.no_grad():
-            self.memory = self.view.add(kept, self.view.mask(found.xy))
-            seen = self.view.perceive(self.memory)
-            state = torch.cat(
-                [
-                    self._task_loss(seen[part], _rows(target, part), part)
-                    for part in _parts(len(seen), self.neva.chunk)
-                ]
-            )
-        self.past.append(found.xy)
-        return found, state, seen
-
-    def together(self, n_fixations: int) -> list[Found]:
-        """Return all fixations, found at once."""
-
-        def loss(memory: Tensor, t: int) -> Tensor:
-            target = self._target_at(t, n_fixations)
-            return self._task_loss(self.view.perceive(memory), target, slice(None))
-
-        return joint(self.view, loss, n_fixations, self.config, self.draws)
-
-    def _target_at(self, t: int, n_fixations: int) -> Any:
-        drift = getattr(self.task, "drifted", None)
-        return drift(self.target, t, n_fixations) if drift else self.target
-
-    def _problem(self, base: Tensor, target: Any) -> Problem:
-        images = self.view.images
-
-        def losses(xy: Tensor, coarse: bool = False) -> Tensor:
-            return self._losses(xy, base, target, coarse, self.fast)
-
-        exact = None
-        loss_map = getattr(self.task, "loss_map", None)
-        if loss_map and not (self.config.inhibition or self.config.saccade_cost):
-
-            def exact() -> Tensor:
-                fovea = self.neva.fovea
-                return loss_map(self.view.residual, base, fovea.sigma_px, fovea.amplitude)
-
-        return Problem(
-            losses, lambda xy: self._gradient(xy, base, target), exact, self.view.size,
-            len(images), images,
-        )  # fmt: skip
-
-    @torch.no_grad()
-    def _losses(self, xy: Tensor, base: Tensor, target: Any, coarse: bool, fast: bool) -> Tensor:
-        """Return the losses (N, K) of looking at positions (N, K, 2)."""
-        n, k = xy.shape[:2]
-        out = xy.new_empty(n, k)
-        rows = torch.arange(n, device=xy.device).repeat_interleave(k)
-        flat = xy.reshape(-1, 2)
-        for part in _parts(n * k, self.neva.chunk):
-            which = rows[part]
-            seen = self._seen(flat[part], base, which)
-            if coarse and self.config.coarse_px is not None:
-                seen = _shrunk(seen, self.config.coarse_px)
-                aim = self._coarse_target(target)
-            else:
-                aim = target
-            with fast_forwards(fast, xy.device):
-                value = self._task_loss(seen, _rows(aim, which), which)
-            out.view(-1)[part] = value
-        return out + self._cost(xy)
-
-    def _gradient(self, xy: Tensor, base: Tensor, target: Any) -> tuple[Tensor, Tensor]:
-        """Return loss (N,) and gradient (N, 2) at positions (N, 2)."""
-        losses, gradients = [], []
-        for part in _parts(len(xy), self.neva.chunk):
-            at = xy[part].detach().requires_grad_()
-            which = torch.arange(len(xy), device=xy.device)[part]
-            with torch.enable_grad():
-                seen = self._seen(at, base, which)
-                loss = self._task_loss(seen, _rows(target, which), which)
-                loss = loss + self._cost(at[:, None], which)[:, 0]
-                if not loss.requires_grad:
-                    raise InvalidInput(
-                        f"The task {self.task.name!r} gives a loss without a gradient to the "
-                        "image, which this search descends. Take search='grid'."
-                    )
-                (gradient,) = torch.autograd.grad(loss.sum(), at)
-            losses.append(loss.detach())
-            gradients.append(gradient)
-        return torch.cat(losses), torch.cat(gradients)
-
-    def _seen(self, xy: Tensor, base: Tensor, which: Tensor) -> Tensor:
-        """Return the views (M, C, H, W) of images `which` with a fixation at `xy` (M, 2)."""
-        memory = self.view.add(base[which], self.view.mask(xy))
-        hidden = (1 - memory).clamp(0, 1)
-        return torch.addcmul(self.view.images[which], self.view.residual[which], hidden)
-
-    def _task_loss(self, seen: Tensor, target: Any, which: Tensor | slice) -> Tensor:
-        loss = self.task.loss(seen, target)
-        if loss.shape != (len(seen),):
-            raise InvalidInput(
-                f"The task {self.task.name!r} gave a loss of shape {tuple(loss.shape)} for "
-                f"{len(seen)} images; it must give one value an image (reduction='none')."
-            )
-        rows = torch.arange(len(self.names))[which.cpu() if isinstance(which, Tensor) else which]
-        return check_losses(loss.float(), [self.names[row] for row in rows.tolist()])
-
-    def _cost(self, xy: Tensor, which: Tensor | None = None) -> Tensor:
-        """Return the costs (N, K) that are no task: returning, and moving far."""
-        cost = xy.new_zeros(xy.shape[:2])
-        past = self.past if which is None else [each[which] for each in self.past]
-        if self.config.inhibition:
-            for earlier in past:
-                near = (xy - earlier[:, None]).square().sum(-1)
-                cost = cost + self.config.inhibition * torch.exp(
-                    -near / (2 * self.config.inhibition_sigma_px**2)
-                )
-        if self.config.saccade_cost and past:
-            height, width = self.view.size
-            far = (xy - past[-1][:, None]).square().sum(-1).add(1e-12).sqrt()
-            cost = cost + self.config.saccade_cost * far / (height**2 + width**2) ** 0.5
-        return cost
-
-    def _coarse_target(self, target: Any) -> Any:
-        """Return a target that is an image at the coarse size; others as they are."""
-        if isinstance(target, Tensor) and target.shape == self.view.images.shape:
-            assert self.config.coarse_px is not None
-            return _shrunk(target, self.config.coarse_px)
-        return target
-
-    def _judged(self, found: Found, base: Tensor, target: Any) -> Found:
-        """Compare the best few once more in float32; their last word decides."""
-        last = found.iterations.shape[1] - 8 * self.config.refinements
-        full = (
-            slice(max(last - self.config.keep, 0), None) if self.config.coarse_px else slice(None)
-        )
-        values = found.iterations[:, full]
-        few = values.argsort(1)[:, : self.config.keep]
-        points = torch.gather(found.tried[:, full], 1, few[..., None].expand(-1, -1, 2))
-        exact = self._losses(points, base, target, False, False)
-        best, at = exact.min(1)
-        chosen = points[torch.arange(len(points)), at]
-        return dataclasses.replace(found, xy=chosen, loss=best)
 
 
 def check_images(images: Tensor, names: Sequence[str] | None) -> list[str]:
@@ -395,47 +258,26 @@ def check_images(images: Tensor, names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _container(
-    xy: np.ndarray, names: list[str], images: Tensor, viewing: Viewing | None, neva: NeVA
-) -> "xr.Dataset":
-    height, width = images.shape[-2:]
-    seen = viewing or Viewing(float(width), float(height))
-    if (seen.width_px, seen.height_px) != (width, height):
-        raise InvalidInput(
-            f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
-            f"{width}×{height}."
-        )
-    scanpaths = from_arrays(xy[..., 0], xy[..., 1], image=names, observer=neva.name, viewing=seen)
-    return scanpaths.assign_attrs(provenance=json.dumps(json.loads(to_json(neva.provenance()))))
+def _xy(steps: list[Step]) -> Tensor:
+    return torch.stack([step.found.xy for step in steps], 1)
+
+
+def _loss(steps: list[Step]) -> Tensor:
+    return torch.stack([step.found.loss for step in steps], 1)
+
+
+def _state_loss(steps: list[Step]) -> Tensor:
+    return torch.stack([step.state_loss for step in steps], 1)
+
+
+def _padded(values: Tensor, width: int) -> Tensor:
+    """Return values (N, I, ...) as (N, width, ...), NaN where a search had ended."""
+    tail = values.new_full((len(values), width - values.shape[1], *values.shape[2:]), torch.nan)
+    return torch.cat([values, tail], 1)
 
 
 def _on_fixations(values: Tensor) -> tuple[tuple[str, str], np.ndarray]:
     return ("scanpath", "fixation"), values.double().cpu().numpy()
-
-
-def _shrunk(images: Tensor, side: int) -> Tensor:
-    """Return images with their shorter side at `side` pixels."""
-    height, width = images.shape[-2:]
-    scale = side / min(height, width)
-    size = (round(height * scale), round(width * scale))
-    return functional.interpolate(images, size, mode="bilinear", antialias=True)
-
-
-def _rows(target: Any, which: Tensor | slice) -> Any:
-    return target[which]
-
-
-def _parts(n: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def _computes_bfloat16(precision: str, device: torch.device) -> bool:
-    """Tell whether forwards run in bfloat16: where asked, or where the device is fast at it."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Replay(nn.Module):

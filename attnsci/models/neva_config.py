@@ -25,7 +25,7 @@ class NeVAConfig:
     restarts: bool = False
     """Where a step of the sign-gradient is no better, begin anew somewhere else."""
     patience: int | None = None
-    """Stop descending after so many steps without a better one on any image."""
+    """Stop descending on an image after so many steps without a better one."""
     grid: int = 5
     """Points a side of the grid."""
     refinements: int = 2
@@ -60,6 +60,14 @@ class NeVAConfig:
             check_positive(name, getattr(self, name))
         if self.refinements < 0 or self.inhibition < 0 or self.saccade_cost < 0:
             raise InvalidInput("refinements, inhibition and saccade_cost must be 0 or more.")
+        for name in ("patience", "coarse_px"):
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name), integer=True)
+        if self.search == "joint" and (self.inhibition or self.saccade_cost or self.restarts):
+            raise InvalidInput(
+                "The joint search knows no inhibition, saccade_cost or restarts; leave them at "
+                "their defaults or take another search."
+            )
         check_option("discount", self.discount, ("search", "commit"))
         check_option("best_position", self.best_position, ("evaluated", "stepped"))
         check_option("bounds", self.bounds, ("frame", "none"))

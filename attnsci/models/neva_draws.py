@@ -5,7 +5,19 @@ import torch
 from torch import Tensor
 
 from attnsci.provenance import stable_hash
-from attnsci.seeds import numpy_generator
+from attnsci.seeds import numpy_generator, torch_generator
+
+JITTER, NOISE = 1, 2
+"""What an image's streams are for."""
+
+
+def noise_generators(names: list[str], seed: int) -> list[torch.Generator]:
+    """Return the generator of every image's noise."""
+    return [torch_generator(seed, _stream(name), NOISE) for name in names]
+
+
+def _stream(name: str) -> int:
+    return int(stable_hash(name), 16) % 2**31
 
 
 class Streams:
@@ -13,8 +25,7 @@ class Streams:
 
     def __init__(self, names: list[str], seed: int, like: Tensor) -> None:
         self._like = like
-        streams = [int(stable_hash(name), 16) % 2**31 for name in names]
-        self._generators = [numpy_generator(seed, stream) for stream in streams]
+        self._generators = [numpy_generator(seed, _stream(name), JITTER) for name in names]
 
     def uniform(self, images: Tensor) -> Tensor:
         """Return numbers (N, 2); every stream moves on at every call."""

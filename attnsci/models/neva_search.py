@@ -31,7 +31,8 @@ class Problem:
         Positions (N, K, 2) to losses (N, K), without gradient; the keyword ``coarse`` asks for
         the cheap resolution.
     loss_and_gradient : callable
-        Positions (N, 2) to losses (N,) and their gradients (N, 2).
+        Positions (N, 2) to losses (N,) and their gradients (N, 2); or positions (M, 2) and the
+        numbers (M,) of their images.
     exact : callable or None
         Returns the losses (N, H, W) of all pixels' centres, where the task knows them.
     size : tuple of int
@@ -42,7 +43,7 @@ class Problem:
     """
 
     losses: Callable[..., Tensor]
-    loss_and_gradient: Callable[[Tensor], tuple[Tensor, Tensor]]
+    loss_and_gradient: Callable[..., tuple[Tensor, Tensor]]
     exact: Callable[[], Tensor] | None
     size: tuple[int, int]
     n: int
@@ -103,9 +104,16 @@ def sign_gradient(problem: Problem, config: Any, draws: Draws) -> Found:
     best_xy = xy.clone()
     losses, tried, stale = [], [], torch.zeros_like(best_loss)
     for _ in range(config.iterations):
-        loss, gradient = problem.loss_and_gradient(xy)
+        if config.patience is None:
+            loss, gradient = problem.loss_and_gradient(xy)
+        else:
+            going = (stale < config.patience).nonzero()[:, 0]
+            if len(going) == 0:
+                break
+            loss, gradient = torch.full_like(best_loss, torch.nan), torch.zeros_like(xy)
+            loss[going], gradient[going] = problem.loss_and_gradient(xy[going], going)
         losses.append(loss)
-        tried.append(xy)
+        tried.append(torch.where(loss.isnan()[:, None], torch.nan, xy))
         moved = xy - step * gradient.sign()
         if config.bounds == "frame":
             moved = problem.inside(moved)
@@ -121,8 +129,6 @@ def sign_gradient(problem: Problem, config: Any, draws: Draws) -> Found:
             elsewhere = problem.inside(elsewhere)
         xy = torch.where(better[:, None], moved, elsewhere)
         stale = torch.where(better, 0, stale + 1)
-        if config.patience is not None and bool((stale >= config.patience).all()):
-            break
     return Found(best_xy, best_loss, torch.stack(losses, 1), torch.stack(tried, 1))
 
 
@@ -192,7 +198,7 @@ def oracle(problem: Problem, config: Any, draws: Draws) -> Found:
     if problem.exact is None:
         raise InvalidInput(
             "search='oracle' needs a task that knows the loss of every position (BlurEnergy, "
-            "without extra costs); take search='grid'."
+            "with its own target, memory='sum' and no extra costs); take search='grid'."
         )
     losses = problem.exact()
     best, at = losses.flatten(1).min(1)

@@ -32,6 +32,33 @@ def frozen(model: nn.Module) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
+def check_frozen(task: Any) -> None:
+    """Check that a task's networks are as `frozen` leaves them; they may have been changed since.
+
+    Raises
+    ------
+    InvalidInput
+        If a network is in training mode or has trainable parameters.
+    """
+    for name, model in vars(task).items():
+        if not isinstance(model, nn.Module):
+            continue
+        training = any(module.training for module in model.modules())
+        if training or any(each.requires_grad for each in model.parameters()):
+            state = "in training mode" if training else "trainable"
+            raise InvalidInput(
+                f"The {name} of the task {task.name!r} is {state}, so that looking would couple "
+                "the images of a batch or fill its gradients. Call "
+                f"attnsci.models.tasks.frozen(task.{name}) first."
+            )
+
+
+def _in_parts(model: Any, images: Tensor) -> Tensor:
+    """Return what a model makes of images, a few at a time: a folder's activations are many."""
+    with torch.no_grad():
+        return torch.cat([model(part) for part in images.split(16)])
+
+
 class Classification:
     """Cross-entropy of a classifier with the label that it gives the sharp image, or a given one.
 
@@ -52,8 +79,7 @@ class Classification:
         """Return a label an image."""
         if self.labels is not None:
             return check_shape("labels", self.labels, (len(images),)).to(images.device)
-        with torch.no_grad():
-            return self.model(images).argmax(1)
+        return _in_parts(self.model, images).argmax(1)
 
     def loss(self, seen: Tensor, target: Tensor) -> Tensor:
         """Return the cross-entropy (M,)."""
@@ -159,8 +185,7 @@ class Embedding:
     def target(self, images: Tensor) -> Tensor:
         """Return an embedding (N, D) an image."""
         if self.embedding is None:
-            with torch.no_grad():
-                return self.encode_image(images)
+            return _in_parts(self.encode_image, images)
         return self.embedding.expand(len(images), -1).to(images)
 
     def drifted(self, target: Tensor, fixation: int, n_fixations: int) -> Tensor:

@@ -7,8 +7,10 @@ on a grid through the centres of the corner pixels; here they are (x, y) in pixe
 centred at i + 0.5, and images may be of any size, shape and number of channels.
 """
 
+import copy
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -134,6 +136,14 @@ def mask(xy: Tensor, size: tuple[int, int], sigma_px: float, amplitude: float = 
     return (down.unsqueeze(-1) * across.unsqueeze(-2)).unsqueeze(-3)
 
 
+def shrunk(images: Tensor, side: int) -> Tensor:
+    """Return images (N, C, H, W) with their shorter side at `side` pixels, antialiased."""
+    height, width = images.shape[-2:]
+    scale = side / min(height, width)
+    size = (round(height * scale), round(width * scale))
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)
+
+
 class FoveatedView:
     """Images as seen through a fovea.
 
@@ -141,8 +151,8 @@ class FoveatedView:
     ----------
     images : Tensor, shape (N, C, H, W), float in [0, 1]
     fovea : Fovea
-    generator : torch.Generator, optional
-        Of the noise.
+    generator : torch.Generator or a sequence of N of them, optional
+        Of the noise; with one an image it does not depend on the other images.
 
     Attributes
     ----------
@@ -151,11 +161,18 @@ class FoveatedView:
     """
 
     def __init__(
-        self, images: Tensor, fovea: Fovea, generator: torch.Generator | None = None
+        self,
+        images: Tensor,
+        fovea: Fovea,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> None:
         self.images, self.fovea = images, fovea
         if fovea.noise:
-            noise = torch.randn(images.shape, generator=generator).to(images)
+            if generator is None or isinstance(generator, torch.Generator):
+                noise = torch.randn(images.shape, generator=generator).to(images)
+            else:
+                drawn = [torch.randn(images.shape[1:], generator=each) for each in generator]
+                noise = torch.stack(drawn).to(images)
             self.residual = (
                 blur(images + fovea.noise * noise, fovea.blur_size, fovea.blur_sigma_px).clamp(0, 1)
                 - images
@@ -167,6 +184,20 @@ class FoveatedView:
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return int(self.images.shape[-2]), int(self.images.shape[-1])
+
+    def __getitem__(self, rows: slice | Tensor) -> "FoveatedView":
+        """Return the view of some of the images."""
+        part = copy.copy(self)
+        part.images, part.residual = self.images[rows], self.residual[rows]
+        return part
+
+    def shrunk(self, side: int) -> "FoveatedView":
+        """Return the view with the shorter side of its images at `side` pixels."""
+        part = copy.copy(self)
+        part.images, part.residual = shrunk(self.images, side), shrunk(self.residual, side)
+        scale = side / min(self.size)
+        part.fovea = dataclasses.replace(self.fovea, sigma_px=self.fovea.sigma_px * scale)
+        return part
 
     def mask(self, xy: Tensor) -> Tensor:
         """Return the fovea's mask (..., 1, H, W) at positions (..., 2)."""
@@ -193,5 +224,5 @@ class FoveatedView:
         """
         hidden = (1 - memory).clamp(0, 1)
         if memory.ndim == 5:
-            return self.images[:, None] + self.residual[:, None] * hidden
-        return self.images + self.residual * hidden
+            return torch.addcmul(self.images[:, None], self.residual[:, None], hidden)
+        return torch.addcmul(self.images, self.residual, hidden)
