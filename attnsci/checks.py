@@ -10,8 +10,14 @@ from attnsci.errors import InvalidInput, UnknownName
 
 
 def nearest(name: str, allowed: Iterable[str], n: int = 5) -> list[str]:
-    """Return the `n` entries of `allowed` closest to `name`, closest first."""
-    return difflib.get_close_matches(name, list(allowed), n=n, cutoff=0.0)
+    """Return the `n` entries of `allowed` closest to `name`, closest first, else in their order."""
+    matcher = difflib.SequenceMatcher(b=name)
+
+    def closeness(option: str) -> float:
+        matcher.set_seq1(option)
+        return matcher.ratio()
+
+    return sorted(allowed, key=closeness, reverse=True)[:n]
 
 
 def check_option(parameter: str, value: Any, allowed: Collection[Any]) -> Any:

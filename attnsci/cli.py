@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -18,23 +18,28 @@ from attnsci.papers.object_attention import commands as object_attention
 from attnsci.training.configs import PRESETS, Device, Source
 
 Family = Literal["object-attention"]
-Paper = Literal["object-attention"]
+Paper = Literal["object-attention", "neva"]
 Scale = Literal["quick", "default", "paper"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def _choices(literal: Any, form: str = "{%s}") -> Any:
+    """Return how ``--help`` shows a choice that may be left out: in order, without None."""
+    return tyro.conf.arg(metavar=form % ",".join(get_args(literal)), help_behavior_hint="")
 
 
 @dataclasses.dataclass(frozen=True)
 class Reproduce:
     """Draw the figures of a paper, with their numbers; of all papers if none is named."""
 
-    paper: tyro.conf.Positional[Paper | None] = None
+    paper: Annotated[tyro.conf.Positional[Paper | None], _choices(Paper, "[{%s}]")] = None
     """The paper; all of them, at quick scale, without it."""
-    scale: Scale | None = None
+    scale: Annotated[Scale | None, _choices(Scale)] = None
     """How much: quick (without a paper), default (with one), or paper (published sizes)."""
     out: Path = Path("results")
     """Receives OUT/PAPER/SCALE with figures, tables, recordings and results.md."""
-    source: Source | None = None
+    source: Annotated[Source | None, _choices(Source)] = None
     """Digits to show: bundled with the installation, or full MNIST, as at paper scale."""
     weights: tuple[str, ...] = ()
     """Networks to use in place of the shipped ones: names or files."""

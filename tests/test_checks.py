@@ -37,6 +37,7 @@ def test_unknown_names_come_with_the_nearest():
     assert nearest("levels.1.gate", ["levels.0.gate", "readout", "levels.1.gated"], 1) == [
         "levels.1.gated"
     ]
+    assert nearest("zzz", ["mnist-2", "mnist-3", "phi-0"], 2) == ["mnist-2", "mnist-3"]
 
 
 @given(st.floats(min_value=1e-300, allow_infinity=False, allow_nan=False))

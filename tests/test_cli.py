@@ -90,6 +90,13 @@ def test_every_command_has_help(command, capsys):
     assert f"usage: attnsci {command.removesuffix(' object-attention')}".rstrip() in out
 
 
+def test_help_offers_choices_in_order_and_no_none(capsys):
+    out = run("reproduce --help", capsys)[1]
+    assert "[{object-attention}]" in out
+    assert "--scale {quick,default,paper}" in out
+    assert "None" not in out
+
+
 def test_help_and_public_face_load_nothing_heavy():
     program = f"""
 import io, sys, contextlib
@@ -339,6 +346,11 @@ def test_sweep_prints_its_table(tmp_path, capsys, monkeypatch):
     assert (seen["trainer"].max_steps, seen["out"], seen["workers"]) == (2, tmp_path, 2)
     assert "0.25" in out
     assert str(tmp_path / "sweep.csv") in out
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for workers, warned in ((2, False), (4, True)):
+        line = f"train object-attention {TINY} --sweep --workers {workers} --out {tmp_path}"
+        err = run(line, capsys)[2]
+        assert ("4 workers share 2 cores" in err) is warned
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -185,9 +186,20 @@ class Trainer:
             if ended:
                 state["epoch"], state["batch"] = epoch + 1, 0
             if ended or state["step"] == last_step:
+                progress.set_postfix_str("validating")
                 self._validate({**where, "split": "validation"}, model)
                 self._save(state)
+                self._tell(progress)
             yield
+
+    def _tell(self, progress: Any) -> None:
+        """Say how the last validation went: beside the bar, or in a line where none can be."""
+        row = self._rows[-1]
+        said = f"validation {self.objective.score} {float(row[self.objective.score]):.4f}"
+        progress.set_postfix_str(said)
+        if progress.disable and self.fabric.is_global_zero:
+            epoch = f"epoch {int(row['epoch']) + 1} of {self.config.epochs}"
+            print(f"{self.out.name}: {epoch}, {said}", file=sys.stderr, flush=True)
 
     def _validate(self, where: Metrics, model: Any) -> None:
         model.eval()

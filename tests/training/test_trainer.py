@@ -1,5 +1,6 @@
 """The trainer: a run that was stopped in any way ends as if it never had been."""
 
+import io
 import json
 import os
 import signal
@@ -354,6 +355,27 @@ def test_best_and_last_weights_are_kept(tmp_path, stop_after):
     assert best[0]["weight"].item() == 4
     assert best[1]["metrics"] == {"split": "validation", "epoch": 1, "step": 3, "score": 0.9}
     assert last[0]["weight"].item() == 8
+
+
+def test_without_a_terminal_every_epoch_says_a_line(tmp_path, capsys):
+    Trainer(Scripted([0.25, 0.5]), tmp_path / "run", TrainerConfig(epochs=2, device="cpu")).fit()
+    assert capsys.readouterr().err.splitlines() == [
+        "run: epoch 1 of 2, validation score 0.2500",
+        "run: epoch 2 of 2, validation score 0.5000",
+    ]
+
+
+def test_on_a_terminal_the_bar_says_when_it_stands_still(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    Trainer(Scripted([0.25]), tmp_path / "run", TrainerConfig(epochs=1, device="cpu")).fit()
+    said = terminal.getvalue()
+    assert said.index("validating") < said.index("validation score 0.2500")
+    assert "epoch 1 of 1" not in said
 
 
 def test_the_optimiser_resumes_too(tmp_path):

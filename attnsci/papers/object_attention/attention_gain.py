@@ -68,7 +68,8 @@ def tables(
     dict of str to pandas.DataFrame
         ``gain_statistics``: every statistic of `gain_summary`, by protocol and level;
         ``gain``: slopes and ratios for the table of results, by ``statistic``;
-        ``gain_effects``: median modulation indices; ``invariance``: equivalence tests of fitted width, baseline and preference.
+        ``gain_effects``: median modulation indices; ``invariance``: equivalence tests of fitted
+        width, baseline and preference.
     """
     curves = dict(_protocols(bars, balanced, swapped))
     gains = {

@@ -4,6 +4,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 """
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -71,6 +72,13 @@ class Train:
         from attnsci.training.sweep import run_sweep, sweep_configs, train_job
 
         pick_device(self.trainer.device)
+        cores = os.cpu_count() or 1
+        if self.sweep and self.workers > cores:
+            print(
+                f"attnsci: warning: {self.workers} workers share {cores} cores and slow each other "
+                f"down. Use --workers {cores}.",
+                file=sys.stderr,
+            )
         try:
             if self.sweep:
                 configs = sweep_configs(

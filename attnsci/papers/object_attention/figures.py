@@ -56,7 +56,7 @@ def draw_tuning(bars: xr.Dataset) -> Figure:
         panel.suptitle(f"level {level}, units at row {y}, column {x}", fontsize=7)
         axes = panel.subplots(2, N_UNITS // 2, sharex=True)
         for ax, unit in zip(axes.flat, tuning_units(bars, level), strict=True):
-            plot_tuning(unit, ax=ax).get_legend().remove()  # one for all stands above
+            plot_tuning(unit, ax=ax).legend().remove()  # one for all stands above
             ax.set_title(f"channel {int(unit['channel'])}", pad=2)
             ax.set(xlabel="", ylabel="")
         panel.supxlabel("orientation (°)", fontsize=7)

@@ -4,6 +4,7 @@ Lei, Benjamin and Kording (2021), Object Based Attention Through Internal Gating
 """
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,12 @@ def reproduce(request: Request) -> list[Path]:
     written: list[Path] = []
     steps = [_selection, _gallery, _tuning, _controls, _sweep]
     tables: dict[str, pd.DataFrame] = {}
-    for step in tqdm(steps, desc=f"object-attention, {request.scale} scale", disable=None):
+    label = f"object-attention, {request.scale} scale"
+    bar = tqdm(steps, desc=label, disable=None)
+    for number, step in enumerate(bar, start=1):
+        if bar.disable:
+            now = step.__name__.strip("_")
+            print(f"{label}: {now}, {number} of {len(steps)}", file=sys.stderr, flush=True)
         with torch.random.fork_rng(devices=[]), style():
             written += step(bench, tables)
     rows = result_rows(tables)

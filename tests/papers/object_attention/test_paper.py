@@ -1,8 +1,10 @@
 """The whole paper at a tiny scale: every file is there, and every number is in a table on disk."""
 
+import contextlib
 import copy
 import dataclasses
 import functools
+import io
 import json
 import shutil
 
@@ -100,7 +102,8 @@ def run(tmp_path_factory):
     make_weights(folder)
     out = tmp_path_factory.mktemp("results")
     before = torch.random.get_rng_state(), dict(mpl.rcParams), plt.get_fignums()
-    with pytest.MonkeyPatch.context() as patch:
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
         patch.setattr(zoo, "PRETRAINED", folder)
         patch.setitem(paper.SCALES, "quick", TINY)
         few = functools.partial(BarScenes, row_shifts=(-2, 2), column_shifts=(0, 3))
@@ -112,6 +115,9 @@ def run(tmp_path_factory):
             pretrained_names.cache_clear()
     assert torch.equal(torch.random.get_rng_state(), before[0]), "global randomness was used"
     assert dict(mpl.rcParams) == before[1]
+    experiments = [line for line in said.getvalue().splitlines() if line.endswith(" of 5")]
+    assert experiments[0] == "object-attention, quick scale: selection, 1 of 5"
+    assert len(experiments) == 5
     assert plt.get_fignums() == before[2], "a figure was left open"
     return out / "object-attention" / "quick", written
 
