@@ -45,8 +45,8 @@ class CentreLooker(Looker):
     Parameters
     ----------
     sigma_x, sigma_y : float
-        Standard deviations as shares of the image's width. The defaults were found to serve ten
-        sets of photographs: variance 0.23 in half widths across, 0.45 of that down.
+        Standard deviations as shares of the image's width. By default the variance is 0.23 in
+        half widths across and 0.45 of that down, after Clarke & Tatler.
 
     Raises
     ------

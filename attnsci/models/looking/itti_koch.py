@@ -179,20 +179,24 @@ def _by_competition(maps: Tensor) -> Tensor:
     """Return maps (..., h, w) after rounds of excitation nearby and inhibition from afar."""
     maps = _stretched(maps)
     width = maps.shape[-1]
-    near = _gaussians(maps, 0.02 * width)
-    far = _gaussians(maps, 0.25 * width)
+    # Kernels cut by the border are brought back to a sum of 1; else borders, which have less
+    # surround to inhibit them, would win every competition.
+    near, far = (
+        (down / down.sum(1, keepdim=True), across / across.sum(0))
+        for down, across in (gaussians(maps, 0.02 * width), gaussians(maps, 0.25 * width))
+    )
     for _ in range(ITERATIONS):
         contest = 0.5**2 * (near[0] @ maps @ near[1]) - 1.5**2 * (far[0] @ maps @ far[1])
         maps = (maps + contest - 0.02).clamp_min(0)
     return maps
 
 
-def _gaussians(maps: Tensor, sigma_px: float) -> tuple[Tensor, Tensor]:
-    """Return the matrices that blur rows and columns of maps (..., h, w), zero outside."""
+def gaussians(maps: Tensor, sigma_px: float) -> tuple[Tensor, Tensor]:
+    """Return the matrices that blur maps (..., h, w), as rows @ maps @ columns, zero outside."""
     axes = [torch.arange(n, dtype=maps.dtype, device=maps.device) for n in maps.shape[-2:]]
-    density = [
+    rows, columns = (
         torch.exp(-((axis[:, None] - axis) ** 2) / (2 * sigma_px**2))
         / (math.sqrt(2 * math.pi) * sigma_px)
         for axis in axes
-    ]
-    return density[0], density[1]
+    )
+    return rows, columns

@@ -48,14 +48,15 @@ class CentreBiasLooker(Looker):
 
     def __init__(self, scanpaths: "xr.Dataset") -> None:
         validate(scanpaths)
-        shares = _shares(scanpaths)
-        inside = ((shares >= 0) & (shares < 1)).all(-1)  # NaN is neither
-        self._shares = shares[inside]
-        self._image = scanpaths["image"].to_numpy()[np.nonzero(inside)[0]]
+        xy, frame = _positions(scanpaths)
+        inside = ((xy >= 0) & (xy < frame)).all(-1)  # NaN is neither
+        row = np.nonzero(inside)[0]
+        self._xy, self._frame = xy[inside], frame[row, 0]
+        self._image = scanpaths["image"].to_numpy()[row]
 
     def provenance(self) -> dict[str, Any]:
         """Return what is needed to look in the same way again."""
-        return {"model": "CentreBiasLooker", "fixations": array_hash(self._shares)}
+        return {"model": "CentreBiasLooker", "fixations": array_hash(self._xy, self._frame)}
 
     def _path(
         self,
@@ -71,8 +72,9 @@ class CentreBiasLooker(Looker):
                 f"The people's scanpaths hold no fixation on any image but {name!r}, so there is "
                 "no centre bias to draw from. Give scanpaths on several images."
             )
-        drawn = self._shares[rng.choice(elsewhere, n_fixations)]
-        return drawn * [viewing.width_px, viewing.height_px]
+        drawn = rng.choice(elsewhere, n_fixations)
+        # The ratio comes first: in a frame of the same size it is 1, and positions are untouched.
+        return self._xy[drawn] * ([viewing.width_px, viewing.height_px] / self._frame[drawn])
 
 
 class HumanLooker:
@@ -106,12 +108,12 @@ class HumanLooker:
 
     def __init__(self, scanpaths: "xr.Dataset") -> None:
         self._people = validate(scanpaths)
-        self._shares = _shares(scanpaths)
+        self._xy, self._frame = _positions(scanpaths)
         self._image = scanpaths["image"].to_numpy()
 
     def provenance(self) -> dict[str, Any]:
         """Return what is needed to look in the same way again."""
-        return {"model": "HumanLooker", "fixations": array_hash(self._shares)}
+        return {"model": "HumanLooker", "fixations": array_hash(self._xy, self._frame)}
 
     def look(
         self,
@@ -150,7 +152,7 @@ class HumanLooker:
         names = check_images(images, image)
         seen = viewing_of_images(images, viewing)
         rows = np.array([self._row(name, seed) for name in names])
-        xy = self._shares[rows, :n_fixations] * [seen.width_px, seen.height_px]
+        xy = self._xy[rows, :n_fixations] * ([seen.width_px, seen.height_px] / self._frame[rows])
         found = from_arrays(
             xy[..., 0], xy[..., 1], self._people["duration"].to_numpy()[rows, :n_fixations],
             image=names, observer=self._people["observer"].to_numpy()[rows].tolist(), viewing=seen,
@@ -169,7 +171,7 @@ class HumanLooker:
         return int(stream(self.name, seed, name).choice(rows))
 
 
-def _shares(scanpaths: "xr.Dataset") -> np.ndarray:
-    """Return positions (scanpath, fixation, 2) as shares of the image's width and height."""
+def _positions(scanpaths: "xr.Dataset") -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y (scanpath, fixation, 2), and width and height (scanpath, 1, 2)."""
     xy = np.stack([scanpaths["x"].to_numpy(), scanpaths["y"].to_numpy()], -1)
-    return xy / np.stack(frame_sizes(scanpaths), -1)[:, None]
+    return xy, np.stack(frame_sizes(scanpaths), -1)[:, None]

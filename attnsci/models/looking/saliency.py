@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attnsci.checks import check_positive, check_shape
-from attnsci.models.looking.itti_koch import itti_koch, to_short_side
+from attnsci.models.looking.itti_koch import FLAT, gaussians, itti_koch, to_short_side
 from attnsci.models.tasks import BlurEnergy
 from attnsci.sensors.foveation import Fovea, blur
 
@@ -25,7 +25,8 @@ def spectral_residual(images: Tensor, *, short_side_px: int = 64, smooth_px: flo
     """Return saliency as the part of the spectrum that images in general would not have.
 
     The log amplitude spectrum of the grey image minus its local mean, with the phase, back in
-    space, squared and smoothed. It finds what breaks a texture, at one scale only.
+    space, squared and smoothed (with nothing beyond the border). It finds what breaks a texture,
+    at one scale only.
 
     Parameters
     ----------
@@ -67,8 +68,10 @@ def spectral_residual(images: Tensor, *, short_side_px: int = 64, smooth_px: flo
     log_amplitude = spectrum.abs().clamp_min(floor).log()
     expected = functional.avg_pool2d(functional.pad(log_amplitude, (1, 1, 1, 1), "circular"), 3, 1)
     residual = torch.fft.ifft2(spectrum * torch.exp(-expected))
-    size = 2 * round(2 * smooth_px) + 1
-    smooth = blur(residual.abs().square(), size, smooth_px)
+    rows, columns = gaussians(grey, smooth_px)
+    # A blank image has no residual, and the smoothing would make a dome of its mean.
+    blank = grey.amax((2, 3), keepdim=True) - grey.amin((2, 3), keepdim=True) < FLAT
+    smooth = rows @ residual.abs().square().masked_fill(blank, 0) @ columns
     return functional.interpolate(smooth, images.shape[-2:], mode="bilinear")[:, 0]
 
 

@@ -130,7 +130,7 @@ class WinnerTakeAll(Looker):
         for fixation, lot in enumerate(rng.random(n_fixations)):
             winner = self._winner(salience - inhibited, float(lot))
             path[fixation] = winner % width + 0.5, winner // width + 0.5
-            here = torch.as_tensor(path[fixation]).to(salience)
+            here = salience.new_tensor(path[fixation])
             inhibited = self.retention * (inhibited + self._shape(here, (height, width), extent))
         return path
 
@@ -169,7 +169,7 @@ class WinnerTakeAll(Looker):
         if self.temperature == 0:
             tied = (values == values.max()).nonzero()[:, 0]
             return int(tied[int(lot * len(tied))])
-        weights = torch.exp((values.double() - values.max()) / self.temperature)
+        weights = torch.exp((values - values.max()).cpu().double() / self.temperature)
         total = weights.cumsum(0)
         # Rounding may bring the product to the total, which lies beyond the last pixel.
         at = torch.searchsorted(total, (lot * total[-1]).reshape(1), right=True)
