@@ -419,9 +419,8 @@ def resize_and_crop(
         raise InvalidInput(f"A square of {size} cannot be cut out of a shorter side of {shorter}.")
     height, width = array.shape[:2]
     share = shorter / min(width, height)
-    # The longer side is cut to whole pixels, as torchvision does.
     across, down = (
-        shorter if side == min(width, height) else int(side * share) for side in (width, height)
+        shorter if side == min(width, height) else round(side * share) for side in (width, height)
     )
     resized = Image.fromarray(_rgb(array)).resize((across, down), Image.Resampling.BICUBIC)
     left, top = (across - size) // 2, (down - size) // 2

@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from attnsci.checks import check_known
 from attnsci.errors import CheckpointError
+from attnsci.models.dncnn import DnCNN, DnCNNConfig
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
 from attnsci.models.weights import load_weights
 from attnsci.provenance import from_json, to_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
+
+FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
+    "ObjectAttention": (ObjectAttention, ObjectAttentionConfig),
+    "DnCNN": (DnCNN, DnCNNConfig),
+}
+"""What weights can say that they hold: the network, built from its configuration alone."""
 
 
 @functools.cache
@@ -28,13 +36,13 @@ class Pretrained:
 
     Attributes
     ----------
-    model : ObjectAttention
-        In evaluation mode, on the CPU.
+    model : torch.nn.Module
+        A network of `FAMILIES`, which ``record["model"]`` names: in evaluation mode, on the CPU.
     record : dict
         Configuration, training, data, seed, metrics, versions.
     """
 
-    model: ObjectAttention
+    model: Any
     record: dict[str, Any]
 
 
@@ -67,15 +75,17 @@ def load_model(name_or_path: str | Path) -> Pretrained:
         check_known("shipped model", str(name_or_path), pretrained_names())
         path = PRETRAINED / f"{name_or_path}.safetensors"
     state, record = load_weights(path)
-    if record.get("model") != "ObjectAttention":
+    family = record.get("model", "nothing")
+    if family not in FAMILIES:
         raise CheckpointError(
-            f"{path} does not say that it holds an ObjectAttention network; it says "
-            f"{record.get('model', 'nothing')!r}. Give a file that `attnsci train` wrote."
+            f"{path} does not say that it holds an {' or '.join(FAMILIES)} network; it says "
+            f"{family!r}. Give a file that a training run wrote."
         )
+    network, config_class = FAMILIES[family]
     try:
-        config = from_json(ObjectAttentionConfig, to_json(record["config"]))
+        config: Any = from_json(config_class, to_json(record["config"]))
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are about to go
-            model = ObjectAttention(config)
+            model = network(config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path} carries no configuration that makes a network: {error!r}. Export the weights "

@@ -74,8 +74,8 @@ class Pieces:
             name = self.names[small[0]]
             raise InvalidInput(
                 f"{len(small)} photographs are too small, the first {name!r} of "
-                f"{sizes[small[0], 1]}×{sizes[small[0], 0]} pixels: pieces of {config.crop} and the "
-                f"margin of a blur of {config.blur_size} need {self.side}. Leave them out."
+                f"{sizes[small[0], 1]}×{sizes[small[0], 0]} pixels: pieces of {config.crop} and "
+                f"the margin of a blur of {config.blur_size} need {self.side}. Leave them out."
             )
         self.checksum = array_hash(*images.values())
         padded = np.zeros((len(images), *sizes.max(0), 3), np.uint8)

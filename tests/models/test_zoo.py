@@ -12,10 +12,18 @@ from attnsci.errors import CheckpointError, UnknownName
 from attnsci.models import zoo
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
 from attnsci.models.weights import save_weights
-from attnsci.models.zoo import PRETRAINED, load_model, pretrained_names
+from attnsci.models.zoo import FAMILIES, PRETRAINED, load_model, pretrained_names
 from attnsci.training.configs import ObjectAttentionTraining
 
 LARGEST_TOTAL = 40 * 2**20
+
+
+def names_of(family):
+    """Return the shipped weights of one kind of network."""
+    return [name for name in pretrained_names() if load_model(name).record["model"] == family]
+
+
+GATED = names_of("ObjectAttention")
 
 
 def test_names_are_those_of_the_files():
@@ -44,7 +52,7 @@ def test_the_best_network_for_pairs_validates_as_published():
     assert max(accuracies) >= 0.976
 
 
-@pytest.mark.parametrize("name", pretrained_names())
+@pytest.mark.parametrize("name", GATED)
 def test_shipped_weights_load_and_run(name):
     network = load_model(name)
     model = network.model
@@ -59,7 +67,7 @@ def test_shipped_weights_load_and_run(name):
     assert torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", pretrained_names())
+@pytest.mark.parametrize("name", GATED)
 def test_shipped_weights_say_how_they_were_made(name):
     record = load_model(name).record
     fields = {field.name for field in dataclasses.fields(ObjectAttentionConfig)}
@@ -86,7 +94,7 @@ def test_shipped_weights_say_how_they_were_made(name):
     assert re.fullmatch(r"[0-9a-f]{40}(\+dirty)?|", record["commit"])
 
 
-@pytest.mark.parametrize("name", pretrained_names())
+@pytest.mark.parametrize("name", GATED)
 def test_shipped_weights_never_saw_a_bundled_test_digit(name):
     record = load_model(name).record
     for part in ("data", "validation_data"):
@@ -107,6 +115,21 @@ def test_shipped_weights_name_no_folder_of_the_machine_that_made_them(name):
     licences = {"citation", "licence"}
     texts = json.dumps({key: value for key, value in record.items() if key not in licences})
     assert not absolute.search(texts), absolute.search(texts)
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_every_shipped_network_is_of_a_family_and_ready_to_use(name):
+    network = load_model(name)
+    model_class, config_class = FAMILIES[network.record["model"]]
+    assert type(network.model) is model_class
+    assert type(network.model.config) is config_class
+    assert not any(module.training for module in network.model.modules())
+    assert {"config", "training", "data", "seed", "metrics", "versions"} <= set(network.record)
+
+
+def test_every_family_is_built_from_its_configuration_alone():
+    for model_class, config_class in FAMILIES.values():
+        assert model_class(config_class()).config == config_class()
 
 
 def test_loading_leaves_the_global_generator_alone():
@@ -146,6 +169,9 @@ def test_absent_damaged_and_foreign_files_are_checkpoint_errors(tmp_path):
         load_model(path)
     save_weights(path, torch.nn.Linear(2, 2), {})
     with pytest.raises(CheckpointError, match="does not say that it holds an ObjectAttention"):
+        load_model(path)
+    save_weights(path, torch.nn.Linear(2, 2), {"model": "Linear"})
+    with pytest.raises(CheckpointError, match="or DnCNN network; it says 'Linear'"):
         load_model(path)
 
 
