@@ -71,19 +71,22 @@ class Photographs:
 
     def batch(self, rows: np.ndarray, epoch: int | None) -> tuple[Tensor, None]:
         """Return pieces (N, 3, size, size); see `attnsci.training.neva_scores.Pictures`."""
-        if epoch is None:
-            draws = np.tile([0.5, 0.5, 1.0], (len(rows), 1))
-        else:
-            draws = numpy_generator(self.seed, _PIECES, epoch).random((len(self), 3))[rows]
-        pieces = []
-        for row, (down, across, mirrored) in zip(rows, draws, strict=True):
-            image = self._images[row]  # they differ in size
-            top = int(down * (image.shape[0] - self.size + 1))
-            left = int(across * (image.shape[1] - self.size + 1))
-            piece = image[top : top + self.size, left : left + self.size]
-            pieces.append(piece[:, ::-1] if mirrored < 0.5 else piece)
+        draws = None
+        if epoch is not None:
+            draws = numpy_generator(self.seed, _PIECES, epoch).random((len(self), 3))
+        pieces = [self._piece(row, None if draws is None else draws[row]) for row in rows]
         stacked = torch.from_numpy(np.stack(pieces))
         return stacked.permute(0, 3, 1, 2).contiguous().float() / 255, None
+
+    def _piece(self, row: int, drawn: np.ndarray | None) -> np.ndarray:
+        image = self._images[row]
+        down, across = (side - self.size for side in image.shape[:2])
+        if drawn is None:
+            top, left = down // 2, across // 2
+        else:
+            top, left = int(drawn[0] * (down + 1)), int(drawn[1] * (across + 1))
+        piece = image[top : top + self.size, left : left + self.size]
+        return piece[:, ::-1] if drawn is not None and drawn[2] < 0.5 else piece
 
     def provenance(self) -> dict[str, Any]:
         """Return what is needed to have the same pictures again."""
@@ -101,5 +104,5 @@ def _resized(image: np.ndarray, shorter: int) -> np.ndarray:
     """Return an image (H, W, 3) with its shorter side at the given length."""
     height, width = image.shape[:2]
     scale = shorter / min(height, width)
-    sides = (max(shorter, int(width * scale)), max(shorter, int(height * scale)))
+    sides = (round(width * scale), round(height * scale))
     return np.asarray(Image.fromarray(image).resize(sides, Image.Resampling.BICUBIC))
