@@ -160,6 +160,9 @@ def check_provenance(told):
 @pytest.mark.slow
 def test_every_row_of_the_results_rests_on_something(table):
     results = table("results")
+    cortex = results["quantity"].str.startswith("gain of neurons")
+    assert results[cortex]["published"].notna().all()
+    results = results[~cortex]
     assert (results["n"] > 0).all(), results[results["n"] == 0]
     assert results["ours"].notna().all(), results[results["ours"].isna()]
     assert not results.duplicated("quantity").any()
@@ -183,6 +186,9 @@ def test_markdown_and_csv_hold_the_same_numbers(run, table):
     assert len(rows) == len(results)
     for cells, row in zip(rows, results.itertuples(), strict=True):
         assert cells[0] == row.quantity
+        if np.isnan(row.ours):
+            assert cells[3:5] == ["–", ""]
+            continue
         assert float(cells[3]) == pytest.approx(row.ours, rel=1e-3, abs=1e-9)
         assert cells[4].startswith(f"{row.n:,} {row.unit}")
         if not np.isnan(row.low):
