@@ -15,19 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attnsci.checks import check_positive
-from attnsci.errors import InvalidInput
+from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
 from attnsci.models.neva import check_images
 from attnsci.models.neva_policy_config import NeVAPolicyConfig
-from attnsci.provenance import stable_hash, state_hash, to_json
+from attnsci.provenance import from_json, stable_hash, state_hash, to_json
 from attnsci.seeds import torch_generator
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from attnsci.models.zoo import Pretrained
 
 REACH = 2.5
 """Where the clamped head stops, in half widths of the image: far outside it."""
@@ -72,33 +75,31 @@ class NeVAPolicy(nn.Module):
         Parameters
         ----------
         seen : Tensor, shape (N, C, H, W), float in [0, 1]
-            Images as they are seen now, blurred where nobody has looked.
+            Images as they are seen now, blurred where nobody has looked. Of another size than
+            ``config.size`` they are brought to it first.
 
         Returns
         -------
         Tensor, shape (N, 2)
-            x and y in continuous pixels; on the image, but for the clamped head.
+            x and y in continuous pixels of `seen`; on it, but for the clamped head.
 
         Raises
         ------
         InvalidInput
-            If the images have another number of channels, or a size that the head cannot see.
+            If the images have another number of channels.
         """
         config = self.config
-        size = (int(seen.shape[-2]), int(seen.shape[-1]))
         if seen.ndim != 4 or seen.shape[1] != config.channels:
             raise InvalidInput(
                 f"The policy was made for images (N, {config.channels}, H, W); got "
                 f"{tuple(seen.shape)}."
             )
+        size = (int(seen.shape[-2]), int(seen.shape[-1]))
+        if size != config.size:
+            seen = functional.interpolate(seen, config.size, mode="bilinear", antialias=True)
         maps = self.features(seen)
         if config.head == "soft-argmax":
             return _expected_place(self.head(maps)[:, 0], size)
-        if size != config.size:
-            raise InvalidInput(
-                f"The head {config.head!r} was made for images of {config.size[0]}×"
-                f"{config.size[1]} and got {size[0]}×{size[1]}; bring them to that size."
-            )
         at = self.head(maps.flatten(1))
         at = at.tanh() if config.head == "tanh" else at.clamp(-REACH, REACH)
         half = at.new_tensor([size[1] - 1, size[0] - 1]) / 2
@@ -183,6 +184,35 @@ class LearnedGaze:
         self.policy, self.fovea, self.task = policy.eval(), fovea or Fovea(), task
         self.chunk = check_positive("chunk", chunk, integer=True)
 
+    @classmethod
+    def of(cls, pretrained: "Pretrained", fovea: Fovea | None = None) -> "LearnedGaze":
+        """Return the gaze of trained weights.
+
+        Parameters
+        ----------
+        pretrained : Pretrained
+            Of `attnsci.models.zoo.load_model`.
+        fovea : Fovea, optional
+            In pixels of the images that will be looked at. By default that of training, without
+            its noise, which fits images of ``policy.config.size``.
+
+        Raises
+        ------
+        CheckpointError
+            If the weights are not of a policy.
+        """
+        record = pretrained.record
+        if record.get("model") != "NeVAPolicy":
+            raise CheckpointError(
+                f"These are weights of {record.get('model')!r}, not of a NeVAPolicy that looks."
+            )
+        trained = from_json(Fovea, to_json(record["fovea"]))
+        return cls(
+            pretrained.model,
+            fovea or dataclasses.replace(trained, noise=0.0),
+            task=record["task"]["name"],
+        )
+
     @property
     def name(self) -> str:
         """What the observer is called."""
@@ -218,7 +248,7 @@ class LearnedGaze:
         Raises
         ------
         InvalidInput
-            If images are no numbers in [0, 1], or of a size that the policy cannot see.
+            If images are no numbers in [0, 1], or have another number of channels.
         """
         check_positive("n_fixations", n_fixations, integer=True)
         names = check_images(images, image)

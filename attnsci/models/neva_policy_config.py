@@ -26,7 +26,7 @@ class NeVAPolicyConfig:
     strides: tuple[int, ...] = (4, 2, 2, 1)
     """Step of each layer."""
     size: tuple[int, int] = (224, 224)
-    """Height and width of the images trained on; "tanh" and "clamped" can see no others."""
+    """Height and width at which images are seen by the network."""
 
     def __post_init__(self) -> None:
         check_option("head", self.head, get_args(Head))

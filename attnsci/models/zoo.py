@@ -11,6 +11,8 @@ from torch import nn
 from attnsci.checks import check_known
 from attnsci.errors import CheckpointError
 from attnsci.models.dncnn import DnCNN, DnCNNConfig
+from attnsci.models.neva_policy import NeVAPolicy
+from attnsci.models.neva_policy_config import NeVAPolicyConfig
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
 from attnsci.models.weights import load_weights
 from attnsci.provenance import from_json, to_json
@@ -20,6 +22,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
     "ObjectAttention": (ObjectAttention, ObjectAttentionConfig),
     "DnCNN": (DnCNN, DnCNNConfig),
+    "NeVAPolicy": (NeVAPolicy, NeVAPolicyConfig),
 }
 """What weights can say that they hold: the network, built from its configuration alone."""
 

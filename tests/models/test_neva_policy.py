@@ -9,12 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnsci.errors import InvalidInput
+from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.gaze import validate
 from attnsci.geometry import Viewing
 from attnsci.models.neva_policy import LearnedGaze, NeVAPolicy, follow
 from attnsci.models.neva_policy_config import DIGITS, DIGITS_FLAT, NeVAPolicyConfig
 from attnsci.models.tasks import BlurEnergy
+from attnsci.models.weights import save_weights
+from attnsci.models.zoo import load_model
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 FOVEA = Fovea(sigma_px=6, blur_size=9, blur_sigma_px=3, retention=0.8)
@@ -76,21 +78,25 @@ def test_the_published_head_leaves_the_image():
 @pytest.mark.parametrize("spot", [(2, 3), (7, 11), (0, 0)])
 def test_a_sharp_map_points_at_the_middle_of_its_cell(spot):
     network = policy()
-    network.features = torch.nn.Identity()
-    network.head = torch.nn.Identity()
-    network.config = dataclasses.replace(SMALL, channels=1)
     scores = torch.zeros(1, 1, 8, 12)
     scores[0, 0, spot[0], spot[1]] = 100
-    # A map of the image's own size: cells are pixels.
-    torch.testing.assert_close(network(scores), torch.tensor([[spot[1] + 0.5, spot[0] + 0.5]]))
+    network.head.forward = lambda maps: scores
+    # Cells of four pixels, of an image that is seen at its own size.
+    expected = torch.tensor([[4 * spot[1] + 2.0, 4 * spot[0] + 2.0]])
+    torch.testing.assert_close(network(images(1)), expected)
 
 
-def test_a_soft_argmax_sees_images_of_any_size_and_a_flat_head_does_not():
-    assert policy()(images(2, size=(40, 80))).shape == (2, 2)
-    with pytest.raises(InvalidInput, match="32×48 and got 40×80"):
-        policy("tanh")(images(2, size=(40, 80)))
+@pytest.mark.parametrize("head", ["soft-argmax", "tanh"])
+def test_larger_images_are_seen_smaller_and_fixated_in_their_own_pixels(head):
+    network, smooth = policy(head), torch.nn.Upsample(scale_factor=2, mode="bilinear")
+    small = torch.nn.functional.avg_pool2d(images(3, size=(96, 144)), 3)
+    with torch.no_grad():
+        network.head.weight.mul_(50)
+    at, large = network(small), network(smooth(smooth(small)))
+    torch.testing.assert_close((large - 0.5) / 4, at - 0.5, atol=1.5, rtol=0)
+    assert network(images(2, size=(40, 80))).shape == (2, 2)
     with pytest.raises(InvalidInput, match="1, H, W"):
-        policy()(images(2, channels=3))
+        network(images(2, channels=3))
 
 
 @pytest.mark.parametrize(
@@ -200,6 +206,20 @@ def test_retention_may_be_swept_when_looking():
     # The first two look alike: what the first showed has not faded when the second is chosen.
     np.testing.assert_array_equal(paths[0]["x"][:, :2], paths[1]["x"][:, :2])
     assert (np.abs(paths[0]["x"][:, 2:] - paths[1]["x"][:, 2:]) > 1e-3).any()
+
+
+def test_trained_weights_look_as_they_learned_to(tmp_path):
+    network, trained = policy(), dataclasses.replace(FOVEA, noise=0.1)
+    record = {"model": "NeVAPolicy", "config": SMALL, "fovea": trained, "task": {"name": "T"}}
+    save_weights(tmp_path / "a.safetensors", network, record)
+    gaze = LearnedGaze.of(load_model(tmp_path / "a.safetensors"))
+    assert gaze.fovea == FOVEA
+    assert gaze.name == "NeVA policy T"
+    assert gaze.policy.config == SMALL
+    expected = LearnedGaze(network, FOVEA).look(images(), 3)
+    np.testing.assert_array_equal(gaze.look(images(), 3)["x"], expected["x"])
+    with pytest.raises(CheckpointError, match="'ObjectAttention'"):
+        LearnedGaze.of(load_model("mnist-2-seed0"))
 
 
 def test_what_cannot_be_looked_at_is_refused():
