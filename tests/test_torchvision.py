@@ -72,7 +72,8 @@ def test_missing_operators_are_declared_one_by_one_and_half_imports_forgotten():
 
 
 def test_a_healthy_installation_has_nothing_declared():
-    assert fake("pass", "loader.load_torchvision(); print(len(attempts), loader._declared)") == "1 {}"
+    then = "loader.load_torchvision(); print(len(attempts), loader._declared)"
+    assert fake("pass", then) == "1 {}"
 
 
 def test_other_errors_pass_through():

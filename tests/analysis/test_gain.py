@@ -292,6 +292,6 @@ def test_refusals():
 
 
 def test_a_summary_of_plain_arrays_is_refused():
-    for given, name in ((np.ones((3, 4)), "all"), ({"conv1": np.ones(3)}, "conv1")):
+    for layers, name in ((np.ones((3, 4)), "all"), ({"conv1": np.ones(3)}, "conv1")):
         with pytest.raises(InvalidInput, match=rf"layers\['{name}'\] must be an xarray object"):
-            gain.gain_summary(given, seed=0)
+            gain.gain_summary(layers, seed=0)
