@@ -22,9 +22,9 @@ from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
 from attnsci.models.neva import check_images
+from attnsci.models.neva_draws import noise_generators
 from attnsci.models.neva_policy_config import NeVAPolicyConfig
-from attnsci.provenance import from_json, stable_hash, state_hash, to_json
-from attnsci.seeds import torch_generator
+from attnsci.provenance import from_json, state_hash, to_json
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 if TYPE_CHECKING:
@@ -259,12 +259,12 @@ class LearnedGaze:
                 f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
                 f"{width}×{height}."
             )
-        # Noise has a stream an image, so that neighbours change nothing.
-        step = 1 if self.fovea.noise else self.chunk
         xy = torch.cat(
             [
-                self._paths(images[i : i + step], names[i], n_fixations, seed)
-                for i in range(0, len(images), step)
+                self._paths(
+                    images[i : i + self.chunk], names[i : i + self.chunk], n_fixations, seed
+                )
+                for i in range(0, len(images), self.chunk)
             ]
         )
         at = xy.double().cpu().numpy()
@@ -275,10 +275,9 @@ class LearnedGaze:
         return scanpaths.assign_attrs(provenance=json.dumps(record), seed=seed)
 
     @torch.no_grad()
-    def _paths(self, images: Tensor, name: str, n_fixations: int, seed: int) -> Tensor:
+    def _paths(self, images: Tensor, names: list[str], n_fixations: int, seed: int) -> Tensor:
         """Return fixations (N, T, 2)."""
-        stream = int(stable_hash(name), 16) % 2**31
-        view = FoveatedView(images, self.fovea, torch_generator(seed, stream))
+        view = FoveatedView(images, self.fovea, noise_generators(names, seed))
         return torch.stack([xy for xy, _ in follow(self.policy, view, n_fixations)], 1)
 
     def provenance(self) -> dict[str, Any]:
