@@ -22,7 +22,7 @@ class UniformLooker(Looker):
     ({'scanpath': 2, 'fixation': 5}, True)
     """
 
-    name = "uniform"
+    name = "random"
 
     def provenance(self) -> dict[str, Any]:
         """Return what is needed to look in the same way again."""
@@ -65,7 +65,7 @@ class CentreLooker(Looker):
     True
     """
 
-    name = "centre"
+    name = "central Gaussian"
 
     def __init__(
         self, sigma_x: float = math.sqrt(0.23) / 2, sigma_y: float = math.sqrt(0.23 * 0.45) / 2
