@@ -55,12 +55,14 @@ def joint(
                 each.append(loss(view.add(base, seen), t))
                 memory = view.add(kept, seen)
             found = torch.stack(each)
-            if not found.requires_grad:
+            gradient = None
+            if found.requires_grad:
+                (gradient,) = torch.autograd.grad(found.sum(), at, allow_unused=True)
+            if gradient is None:
                 raise InvalidInput(
                     "The task gives a loss without a gradient to the image, which the joint "
                     "search descends. Take search='grid'."
                 )
-            (gradient,) = torch.autograd.grad(found.sum(), at)
         found = found.detach()
         losses.append(found)
         tried.append(xy)

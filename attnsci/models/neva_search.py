@@ -109,7 +109,9 @@ def sign_gradient(problem: Problem, config: Any, draws: Draws) -> Found:
         else:
             going = (stale < config.patience).nonzero()[:, 0]
             if len(going) == 0:
-                break
+                # Every fixation takes as many numbers, whenever its neighbours stop.
+                draws.uniform(torch.zeros_like(stale, dtype=torch.bool))
+                continue
             loss, gradient = torch.full_like(best_loss, torch.nan), torch.zeros_like(xy)
             loss[going], gradient[going] = problem.loss_and_gradient(xy[going], going)
         losses.append(loss)

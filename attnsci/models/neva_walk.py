@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,10 @@ from attnsci.models.neva_joint import joint
 from attnsci.models.neva_search import SEARCHES, Found, Problem
 from attnsci.models.tasks import Task, check_losses, fast_forwards
 from attnsci.sensors.foveation import Fovea, FoveatedView, shrunk
+
+
+GRAPH_COST = 4
+"""Views that fit a cache without a graph, for one that fits with it."""
 
 
 class Step(NamedTuple):
@@ -161,11 +166,13 @@ class Walk:
             if target.shape == self.view.images.shape:
                 target = shrunk(target, side)
             at = xy * (xy.new_tensor(view.size[::-1]) / xy.new_tensor(self.view.size[::-1]))
+        # Small views are cheap, and many at once are cheaper.
+        chunk = round(self.setting.chunk * math.prod(self.view.size) / math.prod(view.size))
         out = xy.new_empty(n, k)
         # Whole images together or parts of one: so views are made without copies of images.
-        for rows in parts(n, max(self.setting.chunk // k, 1)):
+        for rows in parts(n, max(chunk // k, 1)):
             image, names = view[rows], self.names[rows]
-            for some in parts(k, self.setting.chunk):
+            for some in parts(k, chunk):
                 memory = image.add(base[rows][:, None], image.mask(at[rows, some]))
                 with fast_forwards(fast, xy.device):
                     out[rows, some] = self._task_loss(image.perceive(memory), target[rows], names)
@@ -176,7 +183,8 @@ class Walk:
     ) -> tuple[Tensor, Tensor]:
         """Return loss (M,) and gradient (M, 2) at positions (M, 2) on all images or `which`."""
         losses, gradients = [], []
-        for part in parts(len(xy), self.setting.chunk):
+        # A graph keeps every layer's activations.
+        for part in parts(len(xy), max(self.setting.chunk // GRAPH_COST, 1)):
             rows = part if which is None else which[part]
             names = self.names[rows] if isinstance(rows, slice) else [self.names[i] for i in rows]
             at, image = xy[part].detach().requires_grad_(), self.view[rows]
