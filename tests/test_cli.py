@@ -42,6 +42,7 @@ COMMANDS = (
     "gaze convert",
     "gaze formats",
     "scanpath",
+    "scanpath generate",
     "scanpath view",
     "scanpath plot",
     "scanpath returns",

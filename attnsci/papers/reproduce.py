@@ -9,7 +9,10 @@ from typing import Literal, Protocol
 from attnsci.checks import check_known, check_option
 from attnsci.training.configs import Device
 
-PAPERS = {"object-attention": "attnsci.papers.object_attention.paper"}
+PAPERS = {
+    "object-attention": "attnsci.papers.object_attention.paper",
+    "neva": "attnsci.papers.neva.paper",
+}
 """Paper to the module whose ``reproduce(request)`` draws it."""
 
 ScaleName = Literal["quick", "default", "paper"]

@@ -11,6 +11,7 @@ import tyro
 
 from attnsci.errors import InvalidInput
 from attnsci.geometry import Viewing
+from attnsci.papers.neva.commands import ScanpathGenerate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -302,10 +303,11 @@ class ScanpathMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class ScanpathCommand:
-    """Look at scanpaths: replay, draw, measure returns, list the metrics."""
+    """Make scanpaths, replay and draw them, measure returns, list the metrics."""
 
     action: (
-        Annotated[ScanpathView, _named("view")]
+        Annotated[ScanpathGenerate, _named("generate")]
+        | Annotated[ScanpathView, _named("view")]
         | Annotated[ScanpathPlot, _named("plot")]
         | Annotated[ScanpathReturns, _named("returns")]
         | Annotated[ScanpathMetrics, _named("metrics")]

@@ -1,0 +1,60 @@
+"""``attnsci scanpath generate``: a model looks at a user's images."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from attnsci.checks import check_positive
+from attnsci.training.configs import Device
+
+Model = Literal["neva", "policy", "itti-koch", "spectral-residual", "centre", "random"]
+TaskName = Literal["classification", "reconstruction", "blur-energy", "word"]
+Preset = Literal["recommended", "published"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanpathGenerate:
+    """Let a model look at images. The same command again resumes.
+
+    Writes scanpaths.csv in pixels of the original images and, for each image, a picture with
+    its scanpath and an animation of what is seen; for up to 50 images also a page that replays
+    them.
+    """
+
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Image files, or folders of them."""
+    model: Model = "neva"
+    """Who looks."""
+    task: TaskName = "classification"
+    """What NeVA looks for: to recognise, to restore, to see detail, or a --word."""
+    word: str | None = None
+    """With --task word: a noun that ImageNet knows, such as cup."""
+    preset: Preset = "published"
+    """The memory fades after the search, as published, which makes NeVA explore; or before it."""
+    fixations: int = 10
+    """Length of the scanpaths."""
+    side: int = 224
+    """Shorter side at which images are seen, in pixels."""
+    retention: float = 0.3
+    """Share of what was seen that is remembered at the next fixation."""
+    animate: bool = True
+    """Write the animations."""
+    out: Path = Path("scanpaths")
+    """Receives everything."""
+    seed: int = 0
+    """Of random draws."""
+    device: Device = "auto"
+    """Where to compute; auto takes an accelerator if there is one."""
+
+    def __post_init__(self) -> None:
+        check_positive("fixations", self.fixations, integer=True)
+        check_positive("side", self.side, integer=True)
+
+    def run(self) -> None:
+        """Look at all images and say what was written."""
+        from attnsci.papers.neva.generate import run_generate
+
+        table, n = run_generate(self)
+        print(f"{n} images: {table}")

@@ -1,0 +1,83 @@
+"""The table of NeVA's results. Of the paper's own tables no number could be read."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from attnsci.analysis.statistics import bootstrap
+from attnsci.papers.output import Result
+
+UNKNOWN = "not available"
+
+
+def task_rows(found: xr.Dataset, seed: int) -> list[Result]:
+    """Return loss and accuracy of the photographs under every search."""
+    rows = [
+        _row("task loss, sharp", found["clean"], seed),
+        _row("task loss, blurred", found["blurred"], seed),
+    ]
+    for name in found["variant"].values:
+        at = found.sel(variant=name)
+        mean = _row(f"task loss, {name}: mean over fixations", at["loss"].mean("fixation"), seed)
+        last = _row(f"label kept after the last fixation, {name}", at["correct"][:, -1], seed)
+        rows += [mean, last]
+    return rows
+
+
+def exploration_rows(table: pd.DataFrame, seed: int) -> list[Result]:
+    """Return how far the gaze wanders under every search."""
+    return [
+        _row(f"distinct cells of 25, {name}", rows["cells"], seed)
+        for name, rows in table.groupby("variant", sort=False)
+    ]
+
+
+def people_rows(result: xr.Dataset) -> list[Result]:
+    """Return every model's score in every metric beside its normalised score."""
+    rows = []
+    for metric in result["metric"].values:
+        for source in result["source"].values:
+            at = result.sel(metric=metric, source=source)
+            note = ""
+            if source in result["model"].values:
+                model = result.sel(model=source, metric=metric)
+                p = float(model["p_holm"].sel(against="cross-image"))
+                low, high = (float(model[f"normalised_{end}"]) for end in ("low", "high"))
+                note = (
+                    f"normalised {float(model['normalised']):.2f} [{low:.2f}, {high:.2f}]; "
+                    f"p against cross-image {p:.2g}"
+                )
+            value, low, high = (float(at[name]) for name in ("mean", "low", "high"))
+            n = result.sizes["image"]
+            quantity = f"{metric}: {source}"
+            rows.append(Result(quantity, UNKNOWN, "–", value, low, high, n, "images", note))
+    return rows
+
+
+def verdict(result: xr.Dataset) -> str:
+    """Answer the headline question: whether NeVA is nearer to people than chance and saliency."""
+    lines = []
+    saliency = [
+        n for n in ("blur energy", "Itti-Koch", "spectral residual") if n in result["model"]
+    ]
+    for metric in result["metric"].values:
+        if float(result["separation"].sel(metric=metric)) < 0.5:
+            continue
+        score = result["normalised"].sel(metric=metric).to_series()
+        best = score[saliency].idxmax()
+        neva = {name: value for name, value in score.items() if str(name).startswith("NeVA")}
+        top = max(neva, key=lambda name: neva[name])
+        own, other, centre = score[top], score[best], score["centre bias"]
+        lines.append(
+            f"- {metric}: best NeVA ({top}) {own:.2f} of the way from another image to another "
+            f"person; centre bias {centre:.2f}; best saliency ({best}) {other:.2f}."
+        )
+    return "\n".join(lines)
+
+
+def _row(quantity: str, values: xr.DataArray | pd.Series, seed: int) -> Result:
+    sample = np.asarray(values, float)
+    found = bootstrap(sample, seed=seed)
+    return Result(
+        quantity, UNKNOWN, "–", found.estimate, found.low, found.high, len(sample), "images"
+    )
