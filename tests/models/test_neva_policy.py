@@ -16,7 +16,7 @@ from attnsci.models.neva_policy import LearnedGaze, NeVAPolicy, follow
 from attnsci.models.neva_policy_config import DIGITS, DIGITS_FLAT, NeVAPolicyConfig
 from attnsci.models.tasks import BlurEnergy
 from attnsci.models.weights import save_weights
-from attnsci.models.zoo import load_model
+from attnsci.models.zoo import load_model, pretrained_names
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 FOVEA = Fovea(sigma_px=6, blur_size=9, blur_sigma_px=3, retention=0.8)
@@ -220,6 +220,20 @@ def test_trained_weights_look_as_they_learned_to(tmp_path):
     np.testing.assert_array_equal(gaze.look(images(), 3)["x"], expected["x"])
     with pytest.raises(CheckpointError, match="'ObjectAttention'"):
         LearnedGaze.of(load_model("mnist-2-seed0"))
+
+
+@pytest.mark.parametrize("name", [n for n in pretrained_names() if n.startswith("neva-policy")])
+def test_shipped_policies_look_and_say_what_looking_was_worth(name):
+    shipped = load_model(name)
+    gaze = LearnedGaze.of(shipped)
+    size = gaze.policy.config.size
+    paths = gaze.look(images(2, size=size, channels=3), 3)
+    assert (paths["x"] > 0).all()
+    assert (paths["x"] < size[1]).all()
+    test = shipped.record["test"]
+    assert test["n"] > 50
+    assert test["policy"]["loss"][1] < min(test["centre"]["loss"][1], test["random"]["loss"][1])
+    assert shipped.record["test_data"]["checksum"] != shipped.record["data"]["checksum"]
 
 
 def test_what_cannot_be_looked_at_is_refused():
