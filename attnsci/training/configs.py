@@ -120,6 +120,8 @@ class DnCNNTraining:
     """Epochs in which the step size halves."""
     n_foveae: int = 3
     """Fixations in a view, at most."""
+    sharp: float = 0.2
+    """Share of the views that are sharp all over: the denoiser must leave these as they are."""
     sigma_px: float = 30.535
     """Standard deviation of the sharp region round a fixation."""
     blur_sigma_px: float = 10.0
@@ -140,7 +142,7 @@ class DnCNNTraining:
             check_positive(name, getattr(self, name), integer=True)
         for name in ("learning_rate", "half_life", "sigma_px", "blur_sigma_px", "blur_size"):
             check_positive(name, getattr(self, name))
-        for name in ("blur_noise", "noise"):
+        for name in ("sharp", "blur_noise", "noise"):
             check_fraction(name, getattr(self, name))
 
     @property

@@ -107,6 +107,7 @@ class Pieces:
         xy = xy * (side + 2 * config.crop) - config.crop
         weights = (2 * torch.rand(n, config.n_foveae, generator=generator) - 0.5).clamp(0, 1)
         memory = (view.mask(xy) * weights[..., None, None, None]).sum(1)
+        memory += (torch.rand(n, 1, 1, 1, generator=generator) < config.sharp).float()
         level = config.noise * torch.rand(n, 1, 1, 1, generator=generator)
         seen = view.perceive(memory) + level * torch.randn(sharp.shape, generator=generator)
         inside = slice(margin, margin + config.crop)

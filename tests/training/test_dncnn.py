@@ -109,7 +109,7 @@ def test_a_view_without_blur_or_noise_is_the_photograph(photographs):
 
 
 def test_views_are_sharp_here_and_blurred_there(photographs):
-    quiet = dataclasses.replace(SMALL, noise=0, blur_noise=0)
+    quiet = dataclasses.replace(SMALL, noise=0, blur_noise=0, sharp=0)
     seen, sharp = Pieces(photographs, quiet).draw(200, torch.Generator().manual_seed(1))
     error = (seen - sharp).abs().mean((1, 2, 3)) / sharp.std((1, 2, 3)).clamp_min(0.02)
     assert error.quantile(0.1) < 0.25 * error.quantile(0.9)
@@ -182,3 +182,14 @@ def test_a_stopped_run_ends_as_if_it_never_had_been(tmp_path, photographs):
         assert torch.equal(value, b[name]), name
     with pytest.raises(CheckpointError, match="other settings or data"):
         Trainer(objective(photographs[:-3]), tmp_path / "parts", config).fit()
+
+
+def test_some_views_are_sharp_all_over(photographs):
+    quiet = dataclasses.replace(SMALL, noise=0, blur_noise=0, sharp=0.25)
+    seen, sharp = Pieces(photographs, quiet).draw(400, torch.Generator().manual_seed(2))
+    assert (seen - sharp).abs().amax((1, 2, 3)).lt(1e-6).float().mean() == pytest.approx(
+        0.25, abs=0.06
+    )
+    everything = dataclasses.replace(quiet, sharp=1)
+    seen, sharp = Pieces(photographs, everything).draw(8, torch.Generator().manual_seed(2))
+    assert torch.equal(seen, sharp)
