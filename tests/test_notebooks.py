@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-SMALL = {"human_comparison": "4", "object_attention": "40", "record_your_own_model": "8"}
+SMALL = {"human_comparison": "4", "neva": "2", "object_attention": "40", "record_your_own_model": "8"}
 WITH_DATA = {"human_comparison"}
 NAMES = sorted({path.stem for path in NOTEBOOKS.iterdir() if path.suffix in (".py", ".ipynb")})
 

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from attnsci.models.neva import Trace
 from attnsci.papers.neva.stimuli import Pictures
@@ -35,6 +36,7 @@ def pipeline(pictures: Pictures, trace: Trace, row: int, shown: int = 4) -> Figu
             continue
         image = axes[1, t + 1].imshow(maps[t], cmap="viridis_r", vmin=low, vmax=high)
         axes[1, t + 1].set(xticks=[], yticks=[])
+        axes[1, t + 1].spines[:].set_visible(False)
     if trace.priority is not None:
         bar = drawn.colorbar(image, ax=axes[1, 1:], orientation="horizontal", shrink=0.5, aspect=40)
         bar.set_label("task loss of looking there (coarse grid; bright is better)")
@@ -53,7 +55,7 @@ def gallery(pictures: Pictures, paths: Mapping[str, xr.Dataset]) -> Figure:
             x, y = (found[c].isel(scanpath=column).to_numpy() - 0.5 for c in "xy")
             ax.plot(x, y, "-", color="w", lw=2)
             ax.plot(x, y, "-", color=PALETTE[0], lw=1)
-            ax.scatter(x, y, c=np.arange(len(x)), cmap="plasma", s=22, edgecolor="w", zorder=3)
+            ax.scatter(x, y, color=PALETTE[0], s=22, edgecolor="w", lw=0.6, zorder=3)
             for number, at in enumerate(zip(x, y, strict=True), start=1):
                 ax.annotate(
                     str(number), at, ha="center", va="center", fontsize=4, color="w", zorder=4
@@ -84,6 +86,8 @@ def loss_by_fixation(found: xr.Dataset) -> Figure:
     right.axhline(float(found["blurred_correct"].mean()), color="0.6", lw=0.8, ls=":")
     left.set(xlabel="fixation", ylabel="task loss of what is remembered (± s.e.)")
     right.set(xlabel="fixation", ylabel="sharp image's label still given", ylim=(-0.02, 1.04))
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 
