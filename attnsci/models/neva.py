@@ -74,7 +74,7 @@ class NeVA:
         How positions are found; keyword arguments replace single settings.
     chunk : int, optional
         Views that go through the task model at once, and images that are looked at together.
-        By default 8 on a CPU, whose cache holds no more, and 256 elsewhere.
+        By default 6 on a CPU, where larger batches cost more an image, and 256 elsewhere.
     **settings
         Fields of `NeVAConfig`.
 
@@ -192,7 +192,7 @@ class NeVA:
             )
         drifted = getattr(self.task, "drifted", None)
         aims = [drifted(aim, t, n_fixations) for t in range(n_fixations)] if drifted else [aim]
-        chunk = self.chunk or (8 if images.device.type == "cpu" else 256)
+        chunk = self.chunk or (6 if images.device.type == "cpu" else 256)
         setting = Setting(self.task, self.fovea, self.config, chunk, n_fixations, seed)
         together = len(images) if self.config.draws == "batch" else chunk
         for rows in parts(len(images), together):

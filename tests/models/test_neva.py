@@ -9,9 +9,12 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attnsci.data.images import load_images, resize_and_crop
 from attnsci.errors import InvalidInput
 from attnsci.gaze import validate, viewing_of
 from attnsci.geometry import Viewing
+from attnsci.models.efficientnet_lite import load_efficientnet_lite
+from attnsci.models.folding import folded
 from attnsci.models.neva import NeVA, Replay
 from attnsci.models.neva_config import LEGACY, RECOMMENDED, REFERENCE
 from attnsci.models.neva_walk import computes_bfloat16, parts
@@ -212,8 +215,6 @@ def test_in_degrees_and_with_the_frame_of_the_images():
 
 
 def test_back_to_the_photograph_the_image_was_cut_from():
-    from attnsci.data.images import resize_and_crop
-
     photo = np.full((300, 500, 3), 128, np.uint8)
     photo[60:75, 330:345] = 255
     pixels, crop = resize_and_crop(photo, 64)
@@ -444,6 +445,54 @@ def test_the_output_is_a_scanpath_set_that_can_be_written_and_scored(tmp_path):
     paths.to_netcdf(tmp_path / "paths.nc")
     with xr.open_dataset(tmp_path / "paths.nc") as kept:
         xr.testing.assert_identical(kept.load(), paths)
-    for metric in ("edit_distance", "time_delay_embedding", "scanmatch", "multimatch"):
-        scores = similarity(paths, metric=metric)
+    for metric in ("edit_distance", "time_delay_embedding", "scanmatch", "frechet"):
+        scores = similarity(again, metric=metric)
         assert bool(np.isfinite(scores).any()), metric
+
+
+# --- the numbers of the published search on photographs (slow) ------------------------------
+
+PATHS = {
+    "chelsea": [(106, 47), (114, 172), (102, 61), (157, 169), (104, 62), (172, 190), (58, 157),
+                (152, 164), (99, 45), (131, 164)],
+    "coffee": [(146, 71), (91, 54), (122, 77), (98, 137), (123, 56), (101, 117), (146, 61),
+               (115, 67), (73, 128), (104, 54)],
+    "astronaut": [(88, 85), (163, 199), (102, 37), (72, 118), (79, 121), (143, 84), (130, 85),
+                  (121, 107), (141, 101), (65, 111)],
+}  # fmt: skip
+"""Where the published code looks, measured by running it: indices of the 224 × 224 crop."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATHS)
+def test_the_published_scanpaths_on_photographs(name):
+    pixels, _ = resize_and_crop(load_images(name)[0].rgb)
+    task = Classification(load_efficientnet_lite("lite0"))
+    path = NeVA(task, Fovea.from_reference(0.15, 224), LEGACY).look(torch.tensor(pixels)[None])
+    assert np.abs(_positions(path)[0] - 0.5 - PATHS[name]).max() <= 1
+
+
+@pytest.mark.slow
+def test_losses_on_fourteen_crops():
+    datasets = pytest.importorskip("sklearn.datasets")
+    photos = [photo.rgb for photo in load_images()]
+    photos += [datasets.load_sample_image(f"{name}.jpg") for name in ("china", "flower")]
+    photos += [photo[: photo.shape[0] * 4 // 5, : photo.shape[1] * 4 // 5] for photo in photos]
+    images = torch.tensor(np.stack([resize_and_crop(photo)[0] for photo in photos]))
+    task = Classification(folded(load_efficientnet_lite("lite0")))
+    fovea = Fovea.from_reference(0.15, 224)
+    view, target = FoveatedView(images, fovea), task.target(images)
+    clean, blurred = (
+        float(
+            torch.cat(
+                [task.loss(*part) for part in zip(seen.split(4), target.split(4), strict=True)]
+            ).mean()
+        )
+        for seen in (images, view.perceive(view.blank()))
+    )
+    assert clean == pytest.approx(0.899, abs=0.02)
+    assert blurred == pytest.approx(6.178, abs=0.02)
+    fine = NeVA(task, fovea, precision="float32").look(images, 1)
+    assert float(fine["loss"].mean()) == pytest.approx(1.603, abs=0.03)
+    coarse = NeVA(task, fovea, precision="float32", coarse_px=128, refinements=1).look(images, 1)
+    assert float(coarse["loss"].mean()) == pytest.approx(2.144, abs=0.1)

@@ -81,7 +81,7 @@ def test_a_constant_image_has_nothing_to_blur(channels):
 
 
 def test_kernels_that_cannot_be():
-    with pytest.raises(InvalidInput, match="must be odd.*got 64"):
+    with pytest.raises(InvalidInput, match=r"must be odd.*got 64"):
         Fovea(blur_size=64)
     with pytest.raises(InvalidInput, match=r"41 pixels needs images of more than 20.*20×90"):
         blur(torch.zeros(1, 1, 20, 90), 41, 10)
