@@ -118,6 +118,8 @@ class DnCNNTraining:
     """Step size of Adam at the start."""
     half_life: float = 4.0
     """Epochs in which the step size halves."""
+    zoom: float = 2.0
+    """Pieces are enlarged up to so many times, so that soft photographs occur as well."""
     n_foveae: int = 3
     """Fixations in a view, at most."""
     sharp: float = 0.2
@@ -142,6 +144,8 @@ class DnCNNTraining:
             check_positive(name, getattr(self, name), integer=True)
         for name in ("learning_rate", "half_life", "sigma_px", "blur_sigma_px", "blur_size"):
             check_positive(name, getattr(self, name))
+        if not 1 <= self.zoom < float("inf"):
+            raise InvalidInput(f"zoom must be 1 or more; got {self.zoom}.")
         for name in ("sharp", "blur_noise", "noise"):
             check_fraction(name, getattr(self, name))
 

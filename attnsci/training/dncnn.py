@@ -101,6 +101,8 @@ class Pieces:
         columns = torch.where(mirrored, columns.flip(1), columns)
         pixels = self._pixels[which[:, None, None], rows[:, :, None], columns[:, None, :]]
         sharp = pixels.permute(0, 3, 1, 2).float() / 255
+        if config.zoom > 1:
+            sharp = _enlarged(sharp, 1 + (config.zoom - 1) * torch.rand(n, generator=generator))
         view = FoveatedView(sharp, self.fovea, generator)
         # Fixations fall on the piece or beside it, and count fully, in part or not at all.
         xy = torch.rand(n, config.n_foveae, 2, generator=generator)
@@ -112,6 +114,13 @@ class Pieces:
         seen = view.perceive(memory) + level * torch.randn(sharp.shape, generator=generator)
         inside = slice(margin, margin + config.crop)
         return seen[..., inside, inside].contiguous(), sharp[..., inside, inside].contiguous()
+
+
+def _enlarged(images: Tensor, zoom: Tensor) -> Tensor:
+    """Return the middle of each image (N, C, H, W), enlarged `zoom` times (N,) to its size."""
+    scale = torch.eye(2, 3) / zoom[:, None, None]
+    grid = functional.affine_grid(scale, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, "bicubic", align_corners=False).clamp(0, 1)
 
 
 class DnCNNObjective:

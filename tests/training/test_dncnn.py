@@ -18,7 +18,7 @@ from attnsci.training.dncnn import DnCNNObjective, Pieces, evaluate, part_of
 from attnsci.training.trainer import Trainer
 
 SMALL = DnCNNTraining(
-    crop=16, batch_size=4, batches_per_epoch=3, blur_size=9, blur_sigma_px=3, sigma_px=6,
+    crop=16, batch_size=4, batches_per_epoch=3, blur_size=9, zoom=1, blur_sigma_px=3, sigma_px=6,
     validation_crops=8, seed=3,
 )  # fmt: skip
 
@@ -129,7 +129,8 @@ def test_unusable_photographs_are_named(photographs):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"crop": 0}, {"noise": 2.0}, {"learning_rate": -1.0}, {"half_life": 0.0}]
+    "changes",
+    [{"crop": 0}, {"zoom": 0.5}, {"noise": 2.0}, {"learning_rate": -1.0}, {"half_life": 0.0}],
 )
 def test_unusable_settings_are_refused(changes):
     with pytest.raises(InvalidInput, match=next(iter(changes))):
@@ -193,3 +194,16 @@ def test_some_views_are_sharp_all_over(photographs):
     everything = dataclasses.replace(quiet, sharp=1)
     seen, sharp = Pieces(photographs, everything).draw(8, torch.Generator().manual_seed(2))
     assert torch.equal(seen, sharp)
+
+
+def test_pieces_are_enlarged_about_their_middle(photographs):
+    ramp = np.repeat(np.arange(60, dtype=np.uint8)[None, :, None] * 4, 50, 0).repeat(3, 2)
+    zoomed = dataclasses.replace(SMALL, zoom=2)
+    _, sharp = Pieces([Photograph("a", ramp, "", "")], zoomed).draw(
+        200, torch.Generator().manual_seed(0)
+    )
+    # A ramp of 4 a pixel gets flatter by the zoom, which is even from 1 to 2.
+    zoom = 4 / (sharp * 255).diff(dim=3).abs().mean((1, 2, 3))
+    assert zoom.min() == pytest.approx(1, abs=0.03)
+    assert zoom.max() == pytest.approx(2, abs=0.03)
+    assert zoom.mean() == pytest.approx(1.5, abs=0.07)
