@@ -47,8 +47,8 @@ from attnsci.sensors.foveation import Fovea, FoveatedView
 FIXATIONS, ITERATIONS, SEED = 10, 20, 2
 QUICK = ("coffee", "chelsea")
 COARSE = NeVAConfig(coarse_px=128, keep=3, refinements=1, precision="float32")
-FINE = dataclasses.replace(RECOMMENDED, precision="bfloat16")
-COARSE_BFLOAT16 = dataclasses.replace(FINE, coarse_px=128)
+COARSE_BFLOAT16 = dataclasses.replace(RECOMMENDED, precision="bfloat16")
+FINE = dataclasses.replace(COARSE_BFLOAT16, coarse_px=None)
 
 
 def crops(full: bool) -> dict[str, Tensor]:

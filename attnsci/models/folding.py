@@ -40,13 +40,33 @@ def folded(model: nn.Module) -> nn.Module:
     )
     """
     faster = frozen(copy.deepcopy(model))
-    for conv, norm in _pairs(faster):
+    pairs = _pairs(faster)
+    for conv, norm in pairs:
         first, second = faster.get_submodule(conv), faster.get_submodule(norm)
         faster.set_submodule(
             conv, fuse_conv_bn_eval(cast(nn.Conv2d, first), cast(nn.BatchNorm2d, second))
         )
         faster.set_submodule(norm, nn.Identity())
+    for name in _activations(model, norms={norm for _, norm in pairs}):
+        # A fresh tensor for every activation costs more than computing it, on CPUs.
+        faster.get_submodule(name).inplace = True  # type: ignore[assignment]
     return frozen(faster).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _activations(model: nn.Module, norms: set[str]) -> list[str]:
+    """Return the names of activations that alone read one of the normalisations."""
+    if not norms:
+        return []
+    calls = [node for node in fx.Tracer().trace(model).nodes if node.op == "call_module"]
+    count = Counter(str(node.target) for node in calls)
+    return [
+        str(node.target)
+        for node in calls
+        if isinstance(source := node.args[0] if node.args else None, fx.Node)
+        and str(source.target) in norms
+        and len(source.users) == count[str(node.target)] == 1
+        and isinstance(model.get_submodule(str(node.target)), nn.ReLU | nn.ReLU6)
+    ]
 
 
 def _pairs(model: nn.Module) -> list[tuple[str, str]]:

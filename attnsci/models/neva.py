@@ -193,7 +193,8 @@ class NeVA:
         drifted = getattr(self.task, "drifted", None)
         aims = [drifted(aim, t, n_fixations) for t in range(n_fixations)] if drifted else [aim]
         chunk = self.chunk or (6 if images.device.type == "cpu" else 256)
-        setting = Setting(self.task, self.fovea, self.config, chunk, n_fixations, seed)
+        config = self.config.for_side(min(images.shape[-2:]))
+        setting = Setting(self.task, self.fovea, config, chunk, n_fixations, seed)
         together = len(images) if self.config.draws == "batch" else chunk
         for rows in parts(len(images), together):
             targets = [each[rows] for each in aims]

@@ -30,8 +30,8 @@ class NeVAConfig:
     """Points a side of the grid."""
     refinements: int = 2
     """Times that the neighbours of the best point are tried, at half the distance each time."""
-    coarse_px: int | None = None
-    """Shorter side at which the grid is seen first; the full size if not given."""
+    coarse_px: int | None = 128
+    """Shorter side at which the grid is seen first, where images are larger; None: never."""
     keep: int = 3
     """Points of the coarse grid that are seen again at full size, and lanes of multistart."""
     discount: Literal["search", "commit"] = "search"
@@ -73,6 +73,12 @@ class NeVAConfig:
         check_option("bounds", self.bounds, ("frame", "none"))
         check_option("draws", self.draws, ("image", "batch"))
         check_option("precision", self.precision, ("float32", "bfloat16", "auto"))
+
+    def for_side(self, side_px: int) -> "NeVAConfig":
+        """Return the settings for images of this shorter side: none is seen enlarged."""
+        if self.coarse_px is None or self.coarse_px < side_px:
+            return self
+        return dataclasses.replace(self, coarse_px=None)
 
 
 RECOMMENDED = NeVAConfig()

@@ -492,7 +492,7 @@ def test_losses_on_fourteen_crops():
     )
     assert clean == pytest.approx(0.899, abs=0.02)
     assert blurred == pytest.approx(6.178, abs=0.02)
-    fine = NeVA(task, fovea, precision="float32").look(images, 1)
+    fine = NeVA(task, fovea, precision="float32", coarse_px=None).look(images, 1)
     assert float(fine["loss"].mean()) == pytest.approx(1.603, abs=0.03)
     coarse = NeVA(task, fovea, precision="float32", coarse_px=128, refinements=1).look(images, 1)
     assert float(coarse["loss"].mean()) == pytest.approx(2.144, abs=0.1)

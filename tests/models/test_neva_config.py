@@ -44,3 +44,10 @@ def test_settings_that_cannot_be(settings):
 def test_the_joint_search_refuses_what_it_would_ignore(setting):
     with pytest.raises(InvalidInput, match="joint search knows no"):
         NeVAConfig(search="joint", **setting)
+
+
+def test_no_image_is_enlarged_for_a_coarse_look():
+    config = NeVAConfig(coarse_px=96)
+    assert config.for_side(97) is config
+    assert config.for_side(96).coarse_px is None
+    assert NeVAConfig(coarse_px=None).for_side(500).coarse_px is None

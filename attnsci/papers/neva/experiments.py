@@ -195,7 +195,7 @@ def lookers(
     small = pictures.resized(
         denoiser_side, round(denoiser_side * pictures.images.shape[-1] / pictures.images.shape[-2])
     )
-    square = pictures.resized(*networks.policy.config.size)
+    square = pictures.resized(*networks.policy.policy.config.size)
     shuffled = labels.roll(1)
 
     def neva(
