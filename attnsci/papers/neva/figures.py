@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attnsci.models.neva import Trace
+from attnsci.papers.neva.results import strong_metrics
 from attnsci.papers.neva.stimuli import Pictures
 from attnsci.plotting.style import PALETTE, figure
 
@@ -133,20 +134,21 @@ def forgetting(table: pd.DataFrame) -> Figure:
 
 def people(result: xr.Dataset) -> Figure:
     """Draw every model's normalised score in every metric, 0 cross-image and 1 people."""
-    models, metrics = result["model"].values, result["metric"].values
-    strong = [m for m in metrics if float(result["separation"].sel(metric=m)) >= 0.5]
+    models, strong = result["model"].values, strong_metrics(result)
     drawn = figure(PAGE_MM, 20 + 6 * len(models))
     axes = drawn.subplots(1, len(strong), sharey=True)
     rows = np.arange(len(models))
     for ax, metric in zip(np.atleast_1d(axes), strong, strict=True):
         at = result.sel(metric=metric)
-        control = np.array([str(name).startswith("control") for name in models])
-        colour = np.where(control, "0.6", PALETTE[0])
+        colour = [
+            "0.6" if name.startswith("control") else PALETTE[0 if name.startswith("NeVA") else 1]
+            for name in map(str, models)
+        ]
         ax.hlines(rows, at["normalised_low"], at["normalised_high"], color=colour, lw=1.2)
         ax.scatter(at["normalised"], rows, c=colour, s=14, zorder=3)
         for anchor in (0, 1):
             ax.axvline(anchor, color="0.6", lw=0.8, ls="--", zorder=0)
-        ax.set_title(str(metric))
+        ax.set_title(str(metric).replace(" ", "\n"))
     first = np.atleast_1d(axes)[0]
     first.set_yticks(rows, [str(name) for name in models])
     first.invert_yaxis()

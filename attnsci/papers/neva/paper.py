@@ -56,7 +56,7 @@ class Scale:
 
 SCALES = {
     "quick": Scale(5, False, (0.0, 0.5, 1.0), 128, 8, 96, 24, 500),
-    "default": Scale(10, True, (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0), 160, 70, 128, 32, 2000),
+    "default": Scale(10, True, (0.0, 0.3, 0.6, 0.9, 1.0), 160, 70, 112, 28, 2000),
     "paper": Scale(10, True, tuple(np.round(np.arange(0, 1.05, 0.1), 1)), 224, 70, 224, 36, 10_000),
 }
 
@@ -168,6 +168,7 @@ def _people(
     people = people_on(everybody, pictures.names)
     result = experiments.against_people(paths, people, seed, scale.resamples)
     written += save_figure(figures.people(result), out / "people")
+    written.append(save_table(results.people_table(result), out / "people.csv"))
     windows = range(1, min(scale.fixations, 7) + 1)
     table = experiments.by_window(paths, people, windows, seed)
     written.append(save_table(table, out / "windows.csv"))

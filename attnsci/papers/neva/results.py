@@ -32,10 +32,20 @@ def exploration_rows(table: pd.DataFrame, seed: int) -> list[Result]:
     ]
 
 
+STRONG = 0.5
+"""Metrics that tell people on one image from people on others by less are left to people.csv."""
+
+
+def strong_metrics(result: xr.Dataset) -> list[str]:
+    """Return the metrics that see the image."""
+    separation = result["separation"].to_series()
+    return [str(name) for name, value in separation.items() if value >= STRONG]
+
+
 def people_rows(result: xr.Dataset) -> list[Result]:
-    """Return every model's score in every metric beside its normalised score."""
+    """Return every model's score in every metric that sees the image, beside chance and people."""
     rows = []
-    for metric in result["metric"].values:
+    for metric in strong_metrics(result):
         for source in result["source"].values:
             at = result.sel(metric=metric, source=source)
             note = ""
@@ -54,15 +64,22 @@ def people_rows(result: xr.Dataset) -> list[Result]:
     return rows
 
 
+def people_table(result: xr.Dataset) -> pd.DataFrame:
+    """Return everything that the comparison has, a row a metric and source."""
+    columns = ["mean", "low", "high", "best_mean", "n_undefined"]
+    table = result[columns].to_dataframe().reset_index()
+    names = ["normalised", "normalised_low", "normalised_high"]
+    models = result[names].to_dataframe().reset_index().rename(columns={"model": "source"})
+    return table.merge(models, how="left", on=["metric", "source"])
+
+
 def verdict(result: xr.Dataset) -> str:
     """Answer the headline question: whether NeVA is nearer to people than chance and saliency."""
     lines = []
     saliency = [
         n for n in ("blur energy", "Itti-Koch", "spectral residual") if n in result["model"]
     ]
-    for metric in result["metric"].values:
-        if float(result["separation"].sel(metric=metric)) < 0.5:
-            continue
+    for metric in strong_metrics(result):
         score = result["normalised"].sel(metric=metric).to_series()
         best = score[saliency].idxmax()
         neva = {name: value for name, value in score.items() if str(name).startswith("NeVA")}
