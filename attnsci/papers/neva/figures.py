@@ -20,6 +20,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 
 def pipeline(pictures: Pictures, trace: Trace, row: int, shown: int = 4) -> Figure:
     """Draw what NeVA sees after its first fixations, and the losses it chose by."""
+    shown = min(shown, trace.positions.shape[1])
     drawn = figure(PAGE_MM, 75)
     axes = drawn.subplots(2, shown + 1)
     _show(axes[0, 0], pictures.images[row].numpy(), "sharp")

@@ -28,7 +28,7 @@ from attnsci.plotting.style import style
 
 TITLE = "NeVA: task-driven scanpaths on photographs"
 DENOISER, POLICY = "dncnn-foveated", "neva-policy-classification"
-EXAMPLE = 2
+EXAMPLE = 3
 """The photograph of the pipeline figure: coffee."""
 
 
