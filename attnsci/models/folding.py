@@ -36,7 +36,7 @@ def folded(model: nn.Module) -> nn.Module:
     Sequential(
       (0): Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
       (1): Identity()
-      (2): ReLU()
+      (2): ReLU(inplace=True)
     )
     """
     faster = frozen(copy.deepcopy(model))
