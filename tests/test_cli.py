@@ -93,7 +93,7 @@ def test_every_command_has_help(command, capsys):
 
 def test_help_offers_choices_in_order_and_no_none(capsys):
     out = run("reproduce --help", capsys)[1]
-    assert "[{object-attention}]" in out
+    assert "[{object-attention,neva}]" in out
     assert "--scale {quick,default,paper}" in out
     assert "None" not in out
 
@@ -236,6 +236,11 @@ def test_a_mistake_gives_one_message_and_no_traceback(
     if code == 1:
         assert err.startswith("attnsci: error: ")
     assert not list(tmp_path.iterdir())
+
+
+def test_networks_of_another_family_are_refused(capsys):
+    code, _, err = run("evaluate object-attention --model dncnn-foveated", capsys)
+    assert code == 1 and "is a DnCNN" in err
 
 
 def test_weights_of_another_shape_are_refused(tmp_path, capsys):

@@ -1,16 +1,19 @@
-"""Notebooks run from top to bottom, each the pair of its percent script; and pages of docs."""
+"""Notebooks run from top to bottom, each the pair of its percent script."""
 
-import re
 from pathlib import Path
 
 import jupytext
-import matplotlib.pyplot as plt
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-SMALL = {"human_comparison": "4", "neva": "2", "object_attention": "40", "record_your_own_model": "8"}
+SMALL = {
+    "human_comparison": "4",
+    "neva": "2",
+    "object_attention": "40",
+    "record_your_own_model": "8",
+}
 WITH_DATA = {"human_comparison"}
 NAMES = sorted({path.stem for path in NOTEBOOKS.iterdir() if path.suffix in (".py", ".ipynb")})
 
@@ -86,15 +89,3 @@ def test_a_notebook_without_its_data_says_so_and_stops(name, tmp_path, monkeypat
     assert said.name == "stdout"
     assert "was not found" in said.text and "attnsci datasets get" in said.text
     assert said.text.rstrip().endswith("The cells below are skipped.")
-
-
-@pytest.mark.parametrize("page", ["analysis", "gaze"])
-def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = (NOTEBOOKS.parent / "docs" / f"{page}.md").read_text("utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    assert len(blocks) >= 4
-    names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, page, "exec"), names)
-    plt.close("all")

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "load_osie",
             "osie_stimulus_paths",
         ],
+        "images": ["load_images", "read_image", "read_images", "resize_and_crop"],
         "places": ["clear", "data_home", "dataset_info", "list_datasets", "where"],
         "published": ["load_published"],
         "registry": ["get_dataset"],

@@ -58,7 +58,9 @@ class CoordinateMap:
         location = 2 * xy / self._span(xy, size) - 1
         return location.flip(-1) if self.rows_first else location
 
-    def _span(self, like: Tensor, size: Size) -> Tensor:
+    def _span(self, like: Tensor, size: Size) -> Tensor | float:
+        if size[0] == size[1]:
+            return float(size[0] + self.extra)
         return like.new_tensor([size[1] + self.extra, size[0] + self.extra])
 
 

@@ -258,13 +258,21 @@ def load_network(name_or_path: str) -> "Pretrained":
     ------
     UnknownName, CheckpointError
         If there is no such network, or its file cannot be used.
+    InvalidInput
+        If it is a network of another family.
     """
     from attnsci.models.object_attention import ObjectAttention
     from attnsci.models.zoo import Pretrained, load_model
 
     if Path(name_or_path).suffix in (".pt", ".pth"):
         return Pretrained(ObjectAttention.from_reference(name_or_path), {})
-    return load_model(name_or_path)
+    pretrained = load_model(name_or_path)
+    if not isinstance(pretrained.model, ObjectAttention):
+        raise InvalidInput(
+            f"{name_or_path} is a {type(pretrained.model).__name__}, and object-attention needs an "
+            "ObjectAttention network such as mnist-2-seed0."
+        )
+    return pretrained
 
 
 def exposure(record: dict[str, Any], source: str, split: str) -> str:

@@ -22,6 +22,7 @@ from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
 from attnsci.models.zoo import Pretrained, load_model, pretrained_names
 from attnsci.papers.object_attention import attention_gain, figures
+from attnsci.papers.object_attention.commands import load_network
 from attnsci.papers.object_attention.experiments import (
     ablation_table,
     accuracy_by_weight,
@@ -160,7 +161,7 @@ def _bench(request: Request) -> _Bench:
     names = _train(request) if request.train else list(request.weights)
     names = names or [name for name in pretrained_names() if name.startswith("mnist-")]
     device = pick_device(request.device)
-    networks = tuple(load_model(name) for name in names)
+    networks = tuple(load_network(name) for name in names)
     for network in networks:
         network.model.to(device)
     if not any(network.model.config.n_phases == 2 for network in networks):
