@@ -231,7 +231,7 @@ class RAM(nn.Module):
                 xy, drawn = self._learned(policy, t, size, way, draws)
             at = self._map.from_px(xy, size)
             seen = self._normalised(sensor(xy.view(len(images), n_samples, 2)).flatten(0, 1))
-            feature = self.glimpse(torch.cat([self.what(seen), self.where(at)], 1))
+            feature = self.glimpse(torch.cat([self.what(seen), self.where(at.to(seen))], 1))
             state = self.core(feature, state)
             mean = self.locator(state[0].detach())
             way.add(xy, at if drawn is None else drawn, mean, state[0], feature, seen)
@@ -243,7 +243,8 @@ class RAM(nn.Module):
 
     def _first(self, first: Tensor, images: Tensor) -> Tensor:
         """Return where to begin on each image (N, 2)."""
-        xy = torch.as_tensor(first).to(images)
+        precise = torch.promote_types(images.dtype, torch.float32)
+        xy = torch.as_tensor(first).to(images.device, precise)
         if xy.shape not in ((2,), (len(images), 2)):
             raise InvalidInput(
                 f"first must have shape (2,) or ({len(images)}, 2); got {tuple(xy.shape)}."
@@ -358,7 +359,8 @@ class RAM(nn.Module):
             ``config.n_glimpses`` if not given.
         image : sequence of str, length N, optional
             Names; "0", "1", … if not given. They name the random streams too: a path depends on
-            the image, its name, the sample and the seed, and on nothing else in the batch.
+            the image, its name, the sample and the seed, and (but for rounding) on nothing else
+            in the batch.
         seed : int
         first, policy, n_samples
             See `rollout`.

@@ -84,6 +84,6 @@ class Locator(nn.Module):
         self.linear = nn.Linear(hidden or n, 2)
 
     def forward(self, state: Tensor) -> Tensor:
-        """Return means (R, 2); in single precision, since they become places."""
+        """Return means (R, 2); in single precision at least, since they become places."""
         mean: Tensor = self.linear(self.hidden(state))
-        return (mean.float() if mean.dtype == torch.bfloat16 else mean).tanh()
+        return mean.to(torch.promote_types(mean.dtype, torch.float32)).tanh()

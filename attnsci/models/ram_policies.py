@@ -62,8 +62,9 @@ class Draws:
         return cls(uniform, torch.special.ndtri(other.clamp(SMALLEST, 1 - SMALLEST)))
 
     def to(self, like: Tensor) -> "Draws":
-        """Return the numbers in the format and on the device of `like`."""
-        return Draws(self.uniform.to(like), self.normal.to(like))
+        """Return the numbers on the device of `like`, in its format or single precision."""
+        precise = torch.promote_types(like.dtype, torch.float32)
+        return Draws(self.uniform.to(like.device, precise), self.normal.to(like.device, precise))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -214,3 +214,22 @@ def test_errors_teach(images):
     with pytest.raises(InvalidInput, match="core must be one of"):
         RAMConfig(core="gru")
     assert all(config == preset(name) for name, config in PRESETS.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_places_are_precise_whatever_the_weights(images, dtype):
+    """Eight bits could not tell neighbouring pixels of a larger image apart."""
+    model = RAM(preset("mnist-28")).to(dtype)
+    found = model.rollout(images.to(dtype), policy="sampled")
+    precise = torch.promote_types(dtype, torch.float32)
+    assert found.locations.dtype == found.log_probs.dtype == precise
+    assert found.hidden.dtype == dtype
+    usual = RAM(preset("mnist-28"))
+    usual.load_state_dict(model.state_dict())
+    wanted = usual.rollout(images, policy="sampled")
+    torch.testing.assert_close(
+        found.locations[:, 0], wanted.locations[:, 0], check_dtype=False, rtol=1e-6, atol=1e-5
+    )
+    torch.testing.assert_close(
+        found.locations, wanted.locations, check_dtype=False, rtol=0, atol=0.2
+    )

@@ -122,16 +122,19 @@ def test_transposed_patches_are_seen(reference, canvases, labels, monkeypatch):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("task", "error", "band"), [("original", 1.14, 0.1)])
+@pytest.mark.parametrize(
+    ("task", "error", "band"),
+    [("original", 1.14, 0.1), ("translated", 1.68, 0.15), ("cluttered", 5.26, 0.2)],
+)
 def test_random_starts(reference, canvases, labels, task, error, band):
-    model, generator = reference(task), torch.Generator().manual_seed(0)
+    """The mean of four seeds: they differ by .1 % (standard deviation) among themselves."""
+    model, wrong = reference(task), []
     with torch.no_grad():
-        answers = [
-            model.rollout(part, generator).logits[:, -1].argmax(1)
-            for part in canvases[task].split(500)
-        ]
-    got = (torch.cat(answers) != labels).double().mean().item() * 100
-    assert got == pytest.approx(error, abs=band)
+        for seed in range(4):
+            generator = torch.Generator().manual_seed(seed)
+            for part, right in zip(canvases[task].split(500), labels.split(500), strict=True):
+                wrong.append(model(part, generator).argmax(1) != right)
+    assert torch.cat(wrong).double().mean().item() * 100 == pytest.approx(error, abs=band)
 
 
 def kevinzakka_state(hidden: bool) -> dict[str, torch.Tensor]:
