@@ -43,6 +43,7 @@ COMMANDS = (
     "gaze formats",
     "scanpath",
     "scanpath generate",
+    "scanpath train",
     "scanpath view",
     "scanpath plot",
     "scanpath returns",

@@ -11,7 +11,7 @@ import tyro
 
 from attnsci.errors import InvalidInput
 from attnsci.geometry import Viewing
-from attnsci.papers.neva.commands import ScanpathGenerate
+from attnsci.papers.neva.commands import ScanpathGenerate, ScanpathTrain
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -303,10 +303,11 @@ class ScanpathMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class ScanpathCommand:
-    """Make scanpaths, replay and draw them, measure returns, list the metrics."""
+    """Make scanpaths, train a gaze, replay and draw them, measure returns, list the metrics."""
 
     action: (
         Annotated[ScanpathGenerate, _named("generate")]
+        | Annotated[ScanpathTrain, _named("train")]
         | Annotated[ScanpathView, _named("view")]
         | Annotated[ScanpathPlot, _named("plot")]
         | Annotated[ScanpathReturns, _named("returns")]

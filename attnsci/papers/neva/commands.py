@@ -2,12 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from attnsci.checks import check_positive
-from attnsci.training.configs import Device
+from attnsci.models.neva_policy_config import NeVAPolicyConfig
+from attnsci.training.configs import Device, TrainerConfig
+from attnsci.training.neva_configs import NeVATraining
 
 Model = Literal["neva", "policy", "itti-koch", "spectral-residual", "centre", "random"]
 TaskName = Literal["classification", "reconstruction", "blur-energy", "word"]
@@ -39,6 +41,8 @@ class ScanpathGenerate:
     """Shorter side at which images are seen, in pixels."""
     retention: float = 0.3
     """Share of what was seen that is remembered at the next fixation."""
+    weights: Path | None = None
+    """With --model policy: your own, from attnsci scanpath train; the shipped one if not given."""
     animate: bool = True
     """Write the animations."""
     out: Path = Path("scanpaths")
@@ -58,3 +62,34 @@ class ScanpathGenerate:
 
         table, n = run_generate(self)
         print(f"{n} images: {table}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanpathTrain:
+    """Train a network to look at photographs as NeVA does. The same command again resumes."""
+
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Photographs, or folders of them; the name of each decides whether it trains or tests."""
+    task: Literal["classification", "reconstruction"] = "classification"
+    """What the gaze serves: EfficientNet-Lite0's own label, or our denoiser's picture."""
+    training: Annotated[NeVATraining, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=lambda: NeVATraining(NeVAPolicyConfig(size=(160, 160)))
+    )
+    trainer: Annotated[TrainerConfig, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=TrainerConfig
+    )
+    retention: float = 0.8
+    """Share of what was seen that is remembered at the next fixation."""
+    out: Path = Path("runs/neva-policy")
+    """The run's folder."""
+
+    def run(self) -> None:
+        """Train to the end and say where the weights are."""
+        from attnsci.papers.neva.train import run_train
+
+        try:
+            print(run_train(self))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped; the same command goes on from what is saved in {self.out}"
+            ) from None

@@ -78,6 +78,8 @@ def _check_settings(asked: "ScanpathGenerate") -> None:
 
 def _looker(asked: "ScanpathGenerate") -> Any:
     """Return the object that looks."""
+    if asked.weights is not None and asked.model != "policy":
+        raise InvalidInput("--weights is of --model policy.")
     if (asked.task == "word") != (asked.word is not None):
         raise InvalidInput("--task word and --word go together.")
     simple: dict[str, Any] = {
@@ -91,10 +93,13 @@ def _looker(asked: "ScanpathGenerate") -> Any:
     device = pick_device(asked.device)
     fovea = fovea_for(asked.side, asked.retention)
     if asked.model == "policy":
-        from attnsci.models.neva_policy import LearnedGaze
+        from attnsci.models.neva_policy import LearnedGaze, NeVAPolicy
         from attnsci.models.zoo import load_model
 
-        return LearnedGaze(load_model("neva-policy-classification").model.to(device), fovea)
+        policy = load_model(asked.weights or "neva-policy-classification").model
+        if not isinstance(policy, NeVAPolicy):
+            raise InvalidInput(f"{asked.weights} holds a {type(policy).__name__}, no NeVAPolicy.")
+        return LearnedGaze(policy.to(device), fovea)
     config = NeVAConfig(discount="commit" if asked.preset == "published" else "search")
     if asked.task == "blur-energy":
         return NeVA(BlurEnergy(), fovea, config, search="oracle")

@@ -107,3 +107,29 @@ def test_tasks_with_a_network(folder, tmp_path, capsys, task):
     )
     assert code == 0, err
     assert len(pd.read_csv(tmp_path / "out" / "scanpaths.csv")) == 2
+
+
+def test_a_gaze_is_trained_on_a_folder_and_used(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(12):
+        pixels = rng.integers(0, 255, (40, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"{number}.png")
+    line = (
+        f"scanpath train {photos} --size 32 32 --n-fixations 2 --batch-size 4 "
+        f"--max-steps 3 --device cpu --out {tmp_path}/run"
+    )
+    code, out, err = run(line, capsys)
+    assert code == 0, err
+    assert "held-out photographs" in out
+    weights = tmp_path / "run" / "best.safetensors"
+    code, _, err = run(
+        f"scanpath generate {photos}/1.png --model policy --weights {weights} --fixations 3 "
+        f"--side 40 --no-animate --out {tmp_path}/looks",
+        capsys,
+    )
+    assert code == 0, err
+    assert len(pd.read_csv(tmp_path / "looks" / "scanpaths.csv")) == 3
+    code, _, err = run(f"scanpath train {photos}/1.png --out {tmp_path}/other", capsys)
+    assert code == 1 and "the name of a file decides" in err
