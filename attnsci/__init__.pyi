@@ -8,8 +8,10 @@ from .data.digit_scenes import DigitScenes
 from .data.digits import load_mnist
 from .data.fetch import fetch_mnist
 from .data.gaze import fetch_osie, load_eyecrowd, load_osie
+from .data.images import load_images, read_images
 from .errors import AttnsciError
 from .geometry import Viewing
+from .models.neva import NeVA
 from .models.object_attention import ObjectAttention
 from .models.zoo import load_model
 from .papers.object_attention.measure import show_bars, show_scenes
@@ -20,6 +22,7 @@ from .recording.sites import Site
 from .scanpaths.comparison import compare
 from .scanpaths.formats.io import read_scanpaths, write_scanpaths
 from .scanpaths.pairs import similarity
+from .sensors.foveation import Fovea
 from .training.configs import ObjectAttentionTraining, TrainerConfig
 from .training.sweep import run_sweep
 from .training.trainer import Trainer
@@ -28,6 +31,8 @@ __all__ = [
     "AttnsciError",
     "BarScenes",
     "DigitScenes",
+    "Fovea",
+    "NeVA",
     "ObjectAttention",
     "ObjectAttentionTraining",
     "Recorder",
@@ -43,12 +48,14 @@ __all__ = [
     "fetch_mnist",
     "fetch_osie",
     "load_eyecrowd",
+    "load_images",
     "load_mnist",
     "load_model",
     "load_osie",
     "load_torchvision",
     "open_recording",
     "order_bias",
+    "read_images",
     "read_scanpaths",
     "record",
     "reproduce",
