@@ -14,6 +14,8 @@ from attnsci.models.dncnn import DnCNN, DnCNNConfig
 from attnsci.models.neva_policy import NeVAPolicy
 from attnsci.models.neva_policy_config import NeVAPolicyConfig
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
+from attnsci.models.ram import RAM
+from attnsci.models.ram_config import RAMConfig
 from attnsci.models.weights import load_weights
 from attnsci.provenance import from_json, to_json
 
@@ -23,6 +25,7 @@ FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
     "ObjectAttention": (ObjectAttention, ObjectAttentionConfig),
     "DnCNN": (DnCNN, DnCNNConfig),
     "NeVAPolicy": (NeVAPolicy, NeVAPolicyConfig),
+    "RAM": (RAM, RAMConfig),
 }
 """What weights can say that they hold: the network, built from its configuration alone."""
 
