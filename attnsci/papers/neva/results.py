@@ -81,6 +81,8 @@ def verdict(result: xr.Dataset) -> str:
     ]
     for metric in strong_metrics(result):
         score = result["normalised"].sel(metric=metric).to_series()
+        if score.isna().any():  # scanpaths too short for the metric
+            continue
         best = score[saliency].idxmax()
         neva = {name: value for name, value in score.items() if str(name).startswith("NeVA")}
         top = max(neva, key=lambda name: neva[name])

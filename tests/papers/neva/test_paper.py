@@ -13,7 +13,7 @@ from attnsci.papers.neva.stimuli import Pictures, bundled, fovea_for, osie
 from attnsci.papers.output import open_dataset
 from attnsci.papers.reproduce import Request
 
-TINY = paper.Scale(2, False, (0.0, 1.0), 48, 3, 48, 24, 50)
+TINY = paper.Scale(3, False, (0.0, 1.0), 48, 3, 48, 24, 50)
 
 
 class Spotter(torch.nn.Module):
@@ -113,7 +113,7 @@ def test_without_people_every_other_figure_is_drawn(tmp_path, monkeypatch):
     assert (table["n"] > 0).all() and len(table) > 8
     stored = open_dataset(tmp_path / "recordings" / "searches.zarr")
     facts = json.loads(stored.attrs["provenance"])
-    assert facts["scale"]["fixations"] == 2 and facts["seed"] == 1
+    assert facts["scale"]["fixations"] == 3 and facts["seed"] == 1
     assert all(path.exists() for path in written)
 
 
