@@ -73,23 +73,25 @@ def people_table(result: xr.Dataset) -> pd.DataFrame:
     return table.merge(models, how="left", on=["metric", "source"])
 
 
+SALIENCY = ("blur energy, winner-take-all", "Itti-Koch", "spectral residual")
+TASKS = (
+    "NeVA classification, published discounting", "NeVA reconstruction", "NeVA policy",
+    "NeVA blur energy",
+)  # fmt: skip
+
+
 def verdict(result: xr.Dataset) -> str:
     """Answer the headline question: whether NeVA is nearer to people than chance and saliency."""
     lines = []
-    saliency = [
-        n for n in ("blur energy", "Itti-Koch", "spectral residual") if n in result["model"]
-    ]
     for metric in strong_metrics(result):
         score = result["normalised"].sel(metric=metric).to_series()
         if score.isna().any():  # scanpaths too short for the metric
             continue
-        best = score[saliency].idxmax()
-        neva = {name: value for name, value in score.items() if str(name).startswith("NeVA")}
-        top = max(neva, key=lambda name: neva[name])
-        own, other, centre = score[top], score[best], score["centre bias"]
+        best = max(SALIENCY, key=lambda name: score[name])
+        said = ", ".join(f"{name.removeprefix('NeVA ')} {score[name]:.2f}" for name in TASKS)
         lines.append(
-            f"- {metric}: best NeVA ({top}) {own:.2f} of the way from another image to another "
-            f"person; centre bias {centre:.2f}; best saliency ({best}) {other:.2f}."
+            f"- {metric}: NeVA {said}; centre bias {score['centre bias']:.2f}; best saliency "
+            f"({best}) {score[best]:.2f}."
         )
     return "\n".join(lines)
 

@@ -119,6 +119,7 @@ def test_without_people_every_other_figure_is_drawn(tmp_path, monkeypatch):
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Some pairs have no value")  # models have no durations
 def test_people_stand_beside_every_model(data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("ATTNSCI_DATA", str(data_root))
     monkeypatch.setitem(paper.SCALES, "quick", TINY)
