@@ -129,7 +129,8 @@ def test_people_stand_beside_every_model(data_root, tmp_path, monkeypatch):
     sources = set(table["source"])
     assert {"NeVA classification", "NeVA policy", "centre bias", "human", "cross-image"} <= sources
     assert {"control: blank image", "control: untrained network"} <= sources
-    assert table.loc[table["source"] == "random", "normalised"].notna().all()
+    timed = table["metric"] == "multimatch duration"  # which models do not have
+    assert table.loc[(table["source"] == "random") & ~timed, "normalised"].notna().all()
     assert (tmp_path / "people.png").exists() and (tmp_path / "windows.png").exists()
     assert "Normalised scores" in (tmp_path / "results.md").read_text(encoding="utf-8")
 
