@@ -131,8 +131,8 @@ def looks(full: bool, only: str) -> list[Line]:
     limit = Line("reference preset, and its passes alone", 1 / 1.10)
     searches: list[tuple[Line, NeVAConfig, list[Tensor]]] = []
     if computes_bfloat16("auto", torch.device("cpu")):
-        searches.append((Line("recommended search, bfloat16", 4.0), FINE, []))
-        name = "recommended search, bfloat16 from a coarse look"
+        searches.append((Line("the same without a coarse look", 1.0), FINE, []))
+        name = "recommended search, bfloat16"
         searches.append((Line(name, 4.0), COARSE_BFLOAT16, []))
     else:
         print("bfloat16 is left out: this processor does not compute in it.", file=sys.stderr)
