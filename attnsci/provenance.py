@@ -122,6 +122,12 @@ def provenance(**facts: Any) -> dict[str, Any]:
         **facts,
         "versions": versions(),
         "commit": git_commit(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _command(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _command() -> str:
+    """Return the command line; "notebook" in a kernel, whose arguments name a scratch file."""
+    program = Path(sys.argv[0]).name
+    return "notebook" if program == "ipykernel_launcher.py" else " ".join([program, *sys.argv[1:]])

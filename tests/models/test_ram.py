@@ -232,6 +232,9 @@ def test_places_are_precise_whatever_the_weights(images, dtype):
     torch.testing.assert_close(
         found.locations[:, 0], wanted.locations[:, 0], check_dtype=False, rtol=1e-6, atol=1e-5
     )
+    # Numbers of eight bits would all be equal to themselves at eight bits.
+    coarse = found.locations.bfloat16().to(precise)
+    assert (coarse != found.locations).double().mean() > 0.9
     # Later places come of a state of eight bits, and are off by parts of a pixel only.
     torch.testing.assert_close(
         found.locations, wanted.locations, check_dtype=False, rtol=0, atol=0.5

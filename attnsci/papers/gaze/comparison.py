@@ -168,10 +168,9 @@ def _page(result: "xr.Dataset", table: pd.DataFrame, human: "xr.Dataset", asked:
     for name, row in table.iterrows():
         cells = [str(name)]
         for source in sources:
-            cell = f"{row[source]:.4g}"
-            if source in ("model", "human"):
-                cell += f" [{row[f'{source} low']:.4g}, {row[f'{source} high']:.4g}]"
-            cells.append(cell)
+            at = result.sel(metric=name, source=source)
+            value, low, high = (float(at[key]) for key in ("mean", "low", "high"))
+            cells.append(f"{value:.4g} [{low:.4g}, {high:.4g}]")
         if with_model:
             cells.append(
                 f"{row['normalised']:.2f} "

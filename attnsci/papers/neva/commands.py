@@ -13,7 +13,7 @@ from attnsci.training.neva_configs import NeVATraining
 
 Model = Literal["neva", "policy", "itti-koch", "spectral-residual", "centre", "random"]
 TaskName = Literal["classification", "reconstruction", "blur-energy", "word"]
-Preset = Literal["recommended", "published"]
+Discount = Literal["commit", "search"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +33,8 @@ class ScanpathGenerate:
     """What NeVA looks for: to recognise, to restore, to see detail, or a --word."""
     word: str | None = None
     """With --task word: a noun that ImageNet knows, such as cup."""
-    preset: Preset = "published"
-    """The memory fades after the search, as published, which makes NeVA explore; or before it."""
+    discount: Discount = "commit"
+    """When NeVA's memory fades: after the search, as published, so that it explores; or before."""
     fixations: int = 10
     """Length of the scanpaths."""
     side: int = 224

@@ -100,7 +100,7 @@ def _looker(asked: "ScanpathGenerate") -> Any:
         if not isinstance(policy, NeVAPolicy):
             raise InvalidInput(f"{asked.weights} holds a {type(policy).__name__}, no NeVAPolicy.")
         return LearnedGaze(policy.to(device), fovea)
-    config = NeVAConfig(discount="commit" if asked.preset == "published" else "search")
+    config = NeVAConfig(discount=asked.discount)
     if asked.task == "blur-energy":
         return NeVA(BlurEnergy(), fovea, config, search="oracle")
     if asked.task == "reconstruction":

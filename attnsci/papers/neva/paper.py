@@ -28,8 +28,8 @@ from attnsci.plotting.style import style
 
 TITLE = "NeVA: task-driven scanpaths on photographs"
 DENOISER, POLICY = "dncnn-foveated", "neva-policy-classification"
-EXAMPLE = 3
-"""The photograph of the pipeline figure: coffee."""
+EXAMPLE = "coffee"
+"""The photograph of the pipeline figure."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +102,8 @@ def reproduce(request: Request) -> list[Path]:
             fast, pictures, fovea, variants, scale.fixations, seed
         )
         save(found, "searches")
-        shown = traces["grid, discounted"]
-        written += save_figure(figures.pipeline(pictures, shown, EXAMPLE), out / "pipeline")
+        shown, example = traces["grid, discounted"], pictures.names.index(EXAMPLE)
+        written += save_figure(figures.pipeline(pictures, shown, example), out / "pipeline")
         written += save_figure(figures.loss_by_fixation(found), out / "loss")
         table = experiments.exploration(found)
         written.append(save_table(table, out / "exploration.csv"))
@@ -144,8 +144,9 @@ def reproduce(request: Request) -> list[Path]:
         f"at {scale.side} px; OSIE's test split: {scale.osie_images} images at {scale.osie_side} "
         f"px, {scale.fixations} fixations. Intervals: 95 %. Of the paper only the abstract could "
         "be read: its numbers are not available.\n\n"
-        f"Is NeVA like people? Normalised scores (0: people on other images, 1: another person on "
-        f"the same image):\n\n{said}"
+        "Is NeVA like people? Normalised scores and their intervals (0: people on other images; "
+        "1: another person on the same image), of NeVA's tasks, of centre bias and of the best "
+        f"saliency model:\n\n{said}"
     )
     written += save_results(rows, out / "results.md", TITLE, caption)
     return written

@@ -82,17 +82,20 @@ TASKS = (
 
 def verdict(result: xr.Dataset) -> str:
     """Answer the headline question: whether NeVA is nearer to people than chance and saliency."""
+
+    def scored(name: str, metric: str) -> str:
+        at = result.sel(model=name, metric=metric)
+        value, low, high = (float(at[f"normalised{end}"]) for end in ("", "_low", "_high"))
+        return f"{name} {value:.2f} [{low:.2f}, {high:.2f}]"
+
     lines = []
     for metric in strong_metrics(result):
         score = result["normalised"].sel(metric=metric).to_series()
         if score.isna().any():  # scanpaths too short for the metric
             continue
         best = max(SALIENCY, key=lambda name: score[name])
-        said = ", ".join(f"{name.removeprefix('NeVA ')} {score[name]:.2f}" for name in TASKS)
-        lines.append(
-            f"- {metric}: NeVA {said}; centre bias {score['centre bias']:.2f}; best saliency "
-            f"({best}) {score[best]:.2f}."
-        )
+        said = "; ".join(scored(name, metric) for name in (*TASKS, "centre bias", best))
+        lines.append(f"- {metric}: {said}.")
     return "\n".join(lines)
 
 

@@ -160,12 +160,12 @@ def draw_controls(
                 curve,
                 dash,
                 color=(ATTENDED, UNATTENDED)[int(level) - 1],
-                label=f"level {level}, phase {phase}",
+                label=f"{level}, {phase}",
             )
     mosaic["E"].axvline(5, color="0.7", lw=0.8, ls=":")
     mosaic["E"].set(xlabel="step (5 as trained)", ylabel="rms change", title="gates settle")
     mosaic["E"].xaxis.set_major_locator(MaxNLocator(integer=True))
-    mosaic["E"].legend(loc="upper right")
+    mosaic["E"].legend(loc="upper right", title="level, phase", title_fontsize=6)
     plot_lines(noisy, "offset_px", "phase", "gate_on_digit", ax=mosaic["F"])
     for band in list(mosaic["F"].collections):
         band.remove()
