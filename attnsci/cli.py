@@ -15,10 +15,11 @@ import tyro
 from attnsci.errors import AttnsciError
 from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
 from attnsci.papers.object_attention import commands as object_attention
+from attnsci.papers.ram import commands as ram
 from attnsci.training.configs import PRESETS, Device, Source
+from attnsci.training.ram_configs import PRESETS as RAM_PRESETS
 
-Family = Literal["object-attention"]
-Paper = Literal["object-attention", "neva"]
+Paper = Literal["object-attention", "neva", "ram"]
 Scale = Literal["quick", "default", "paper"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -182,36 +183,24 @@ _named = tyro.conf.subcommand
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainCommand:
-    """Train a network, or a sweep of them. The same command again resumes."""
-
-    family: tyro.conf.Positional[Family]
-    """What to train."""
-    settings: Annotated[object_attention.Train, tyro.conf.arg(name="")]
-
-    def run(self) -> None:
-        """Run the family's command."""
-        self.settings.run()
-
-
-@dataclasses.dataclass(frozen=True)
 class EvaluateCommand:
-    """Measure accuracy, order, gates and inhibition of a network, with n and intervals."""
+    """Measure what a network can do, with n and intervals."""
 
-    family: tyro.conf.Positional[Family]
-    """What to evaluate."""
-    settings: Annotated[object_attention.Evaluate, tyro.conf.arg(name="")]
+    family: (
+        Annotated[object_attention.Evaluate, _named("object-attention")]
+        | Annotated[ram.Evaluate, _named("ram")]
+    )
 
     def run(self) -> None:
         """Run the family's command."""
-        self.settings.run()
+        self.family.run()
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordCommand:
     """Record what the layers of a network do; without --layers, list them."""
 
-    family: tyro.conf.Positional[Family]
+    family: tyro.conf.Positional[Literal["object-attention"]]
     """What to record."""
     settings: Annotated[object_attention.Record, tyro.conf.arg(name="")]
 
@@ -251,11 +240,27 @@ def parse(argv: Sequence[str]) -> Any:
     chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chosen.add_argument("--preset")
     preset = chosen.parse_known_args(argv)[0].preset
-    if preset not in PRESETS:  # tyro says so, with the choices
-        preset = next(iter(PRESETS))
+
+    def known(presets: Any) -> Any:
+        """Return the preset asked for; where it is none, tyro will say so, with the choices."""
+        return preset if preset in presets else next(iter(presets))
+
     # The preset's values become the defaults, so that --help shows them and flags replace them.
-    recipe = object_attention.Train(training=PRESETS[preset], preset=preset)
-    train = TrainCommand(family=tyro.MISSING, settings=recipe)
+    gating = object_attention.Train(training=PRESETS[known(PRESETS)], preset=known(PRESETS))
+    glimpses = ram.Train(training=RAM_PRESETS[known(RAM_PRESETS)], preset=known(RAM_PRESETS))
+
+    @dataclasses.dataclass(frozen=True)
+    class TrainCommand:
+        """Train a network, or a sweep of them. The same command again resumes."""
+
+        family: (
+            Annotated[object_attention.Train, _named("object-attention", default=gating)]
+            | Annotated[ram.Train, _named("ram", default=glimpses)]
+        )
+
+        def run(self) -> None:
+            """Run the family's command."""
+            self.family.run()
 
     @dataclasses.dataclass(frozen=True)
     class Attnsci:
@@ -263,7 +268,7 @@ def parse(argv: Sequence[str]) -> Any:
 
         command: (
             Annotated[Reproduce, _named("reproduce")]
-            | Annotated[TrainCommand, _named("train", default=train)]
+            | Annotated[TrainCommand, _named("train")]
             | Annotated[EvaluateCommand, _named("evaluate")]
             | Annotated[RecordCommand, _named("record")]
             | Annotated[Compare, _named("compare")]

@@ -12,6 +12,7 @@ from attnsci.training.configs import Device
 PAPERS = {
     "object-attention": "attnsci.papers.object_attention.paper",
     "neva": "attnsci.papers.neva.paper",
+    "ram": "attnsci.papers.ram.paper",
 }
 """Paper to the module whose ``reproduce(request)`` draws it."""
 

@@ -32,10 +32,14 @@ class TrainerConfig:
     """Lightning Fabric's name of the number format."""
     save_every: int = 200
     """Batches between checkpoints; one is written after each epoch in any case."""
+    snapshot_every: int | None = None
+    """Epochs between snapshots of the weights that are kept, epoch-0050.safetensors …"""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "devices", "save_every"):
             check_positive(name, getattr(self, name), integer=True)
+        if self.snapshot_every is not None:
+            check_positive("snapshot_every", self.snapshot_every, integer=True)
         if self.max_steps is not None:
             check_positive("max_steps", self.max_steps, integer=True)
         check_option("device", self.device, get_args(Device))

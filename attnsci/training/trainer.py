@@ -59,8 +59,8 @@ class Trainer:
     """Trains one objective into one folder, and resumes there.
 
     The folder holds ``last.ckpt`` (everything that resuming needs), ``best.safetensors`` and
-    ``last.safetensors`` (weights with their record), ``metrics.parquet`` (a row for each update
-    and each validation) and ``run.json``. All are replaced whole. A run that was killed
+    ``last.safetensors`` (weights with their record), snapshots if the configuration asks for
+    them, ``metrics.parquet`` (a row for each update and each validation) and ``run.json``. All are replaced whole. A run that was killed
     continues from its last checkpoint and, on a CPU, ends with the same bits.
 
     Parameters
@@ -211,6 +211,10 @@ class Trainer:
         record = {**self.objective.provenance(), "metrics": {**where, **scores}}
         record = provenance(**record, trainer=self.config)
         save_weights(self.out / "last.safetensors", self.objective.model, record)
+        epoch, every = int(where["epoch"]) + 1, self.config.snapshot_every
+        if every is not None and epoch % every == 0:
+            snapshot = self.out / f"epoch-{epoch:04d}.safetensors"
+            save_weights(snapshot, self.objective.model, record)
         if float(scores[self.objective.score]) > self._best:
             self._best = float(scores[self.objective.score])
             save_weights(self.out / "best.safetensors", self.objective.model, record)

@@ -13,6 +13,7 @@ import tyro
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.papers.exposure import UNSEEN, exposure, warn_of_exposure
 from attnsci.provenance import stable_hash
 from attnsci.training.configs import Device, ObjectAttentionTraining, Source, TrainerConfig
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 Preset = Literal["mnist-2", "mnist-3"]
 
-UNSEEN = "unseen"
-SEEN = "seen in training"
-PERHAPS_SEEN = "perhaps seen in training"
 BATCH = 64
 
 
@@ -183,7 +181,7 @@ class Evaluate(ShowScenes):
         pretrained, scenes = self.load()
         digits = exposure(pretrained.record, self.source, self.split)
         if digits != UNSEEN:
-            print(f"attnsci: warning: {_exposure_warning(self, digits)}", file=sys.stderr)
+            warn_of_exposure(digits, self.model, self.source, self.split)
         shown = show_scenes(
             pretrained.model,
             scenes.batches(BATCH, self.n),
@@ -273,46 +271,6 @@ def load_network(name_or_path: str) -> "Pretrained":
             "ObjectAttention network such as mnist-2-seed0."
         )
     return pretrained
-
-
-def exposure(record: dict[str, Any], source: str, split: str) -> str:
-    """Return whether the network has seen the digits of `source` and `split` in training.
-
-    Parameters
-    ----------
-    record : dict
-        Of the weights; empty where nothing is known of their training.
-    source : {"bundled", "full"}
-    split : {"train", "test"}
-
-    Returns
-    -------
-    {"unseen", "seen in training", "perhaps seen in training"}
-        The bundled test digits are official training digits. No training uses the official test
-        digits.
-
-    Examples
-    --------
-    >>> exposure({"data": {"n_bundled_test": 0}}, "bundled", "test")
-    'unseen'
-    >>> exposure({}, "bundled", "test")
-    'perhaps seen in training'
-    """
-    if (source, split) == ("full", "test"):
-        return UNSEEN
-    parts = [record[part] for part in ("data", "validation_data") if part in record]
-    if not parts:
-        return PERHAPS_SEEN
-    if split == "train":
-        return SEEN
-    return SEEN if any(part["n_bundled_test"] for part in parts) else UNSEEN
-
-
-def _exposure_warning(asked: ShowScenes, digits: str) -> str:
-    return (
-        f"the {asked.source} {asked.split} digits were {digits} by {asked.model}: scores on them "
-        "are no test. Use --source full --split test."
-    )
 
 
 def layer_names(model: "torch.nn.Module") -> list[str]:

@@ -1,0 +1,1 @@
+"""RAM: glimpses learned by reinforcement, analysed like eye movements."""
