@@ -13,30 +13,18 @@ the locator, that of the expected reward only the baseline: both read the core d
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnsci.checks import check_known, check_positive
+from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.gaze import from_arrays
-from attnsci.geometry import Viewing
-from attnsci.models.looking.base import viewing_of_images
-from attnsci.models.neva import check_images
+from attnsci.models.ram_base import GlimpseModel, Learned
 from attnsci.models.ram_config import RAMConfig
 from attnsci.models.ram_parts import Locator, LSTMCore, RectifiedCore, State
-from attnsci.models.ram_policies import POLICIES, Draws, Policy, Proposal
-from attnsci.provenance import state_hash, to_json
+from attnsci.models.ram_policies import Draws, Policy
 from attnsci.sensors.glimpse import MAPS, SENSORS, CoordinateMap, Size
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-Learned = Literal["mean", "sampled"]
-LEARNED: tuple[Learned, ...] = ("mean", "sampled")
 
 
 class Rollout(NamedTuple):
@@ -71,7 +59,7 @@ class Rollout(NamedTuple):
     log_probs: Tensor
 
 
-class RAM(nn.Module):
+class RAM(GlimpseModel[Rollout]):
     """Looks at an image a few times and says what it is.
 
     Parameters
@@ -88,6 +76,9 @@ class RAM(nn.Module):
     >>> found.logits.shape, found.locations.shape
     (torch.Size([15, 6, 10]), torch.Size([15, 6, 2]))
     """
+
+    name = "RAM"
+    answers = "fixation"
 
     def __init__(self, config: RAMConfig | None = None, **settings: Any) -> None:
         super().__init__()
@@ -132,51 +123,6 @@ class RAM(nn.Module):
         """Return logits (N, class) after the last glimpse, under the mean policy."""
         return self.rollout(images, generator).logits[:, -1]
 
-    def rollout(
-        self,
-        images: Tensor,
-        generator: torch.Generator | None = None,
-        *,
-        first: Tensor | None = None,
-        policy: Learned | str | Policy = "mean",
-        n_samples: int = 1,
-        n_glimpses: int | None = None,
-    ) -> Rollout:
-        """Look at images.
-
-        Parameters
-        ----------
-        images : Tensor, shape (N, C, H, W), float in [0, 1]
-            Of any size.
-        generator : torch.Generator, optional
-            Of first locations and of draws; that of seed 0 if not given.
-        first : Tensor, shape (2,) or (N, 2), optional
-            Where to begin, in pixels (x, y); by default uniform over the image, or where a
-            `policy` of its own begins.
-        policy : {"mean", "sampled", "random", "centre", "grid"} or callable
-            The mean of the learned policy or a draw from it, or one in place of it: a name or
-            a `Policy`, see `attnsci.models.ram_policies`.
-        n_samples : int
-            Times that each image is looked at.
-        n_glimpses : int, optional
-            ``config.n_glimpses`` if not given.
-
-        Returns
-        -------
-        Rollout
-
-        Raises
-        ------
-        InvalidInput
-            If images are no numbers in [0, 1] or too small for the glimpses, or a location is
-            NaN or, for `first`, off the image.
-        """
-        check_images(images, None)
-        glimpses = self._n_glimpses(n_glimpses)
-        check_positive("n_samples", n_samples, integer=True)
-        draws = Draws.from_generator(generator, len(images) * n_samples, glimpses)
-        return self._look_at(images, draws, first, self._policy(policy), n_samples)
-
     def _n_glimpses(self, wanted: int | None) -> int:
         n = self.config.n_glimpses if wanted is None else wanted
         check_positive("n_glimpses", n, integer=True)
@@ -186,13 +132,6 @@ class RAM(nn.Module):
                 "many."
             )
         return n
-
-    @staticmethod
-    def _policy(policy: Learned | str | Policy) -> Learned | Policy:
-        if callable(policy):
-            return policy
-        check_known("policy", policy, [*LEARNED, *POLICIES])
-        return POLICIES[policy]() if policy in POLICIES else policy  # type: ignore[return-value]
 
     def _look_at(
         self,
@@ -226,7 +165,10 @@ class RAM(nn.Module):
             if start is not None and t == 0:
                 xy, drawn = start, None
             elif callable(policy):
-                xy, drawn = self._chosen(policy, t, size, rows + offset, way, draws), None
+                mean = self._map.to_px(way.means[-1], size) if t else None
+                hidden = way.hidden[-1] if t else None
+                xy = self._chosen(policy, size, rows + offset, way.locations, mean, hidden, draws)
+                drawn = None
             else:
                 xy, drawn = self._learned(policy, t, size, way, draws)
             at = self._map.from_px(xy, size)
@@ -241,23 +183,6 @@ class RAM(nn.Module):
     def _map(self) -> CoordinateMap:
         return MAPS[self.config.coordinates]
 
-    def _first(self, first: Tensor, images: Tensor) -> Tensor:
-        """Return where to begin on each image (N, 2)."""
-        precise = torch.promote_types(images.dtype, torch.float32)
-        xy = torch.as_tensor(first).to(images.device, precise)
-        if xy.shape not in ((2,), (len(images), 2)):
-            raise InvalidInput(
-                f"first must have shape (2,) or ({len(images)}, 2); got {tuple(xy.shape)}."
-            )
-        location = self._map.from_px(xy, (images.shape[-2], images.shape[-1]))
-        off = ~(location.abs() <= 1).reshape(-1, 2).all(1)  # NaN is off too
-        if off.any():
-            raise InvalidInput(
-                f"first holds {xy.reshape(-1, 2)[off][0].tolist()}, which is off the images of "
-                f"{images.shape[-2]}×{images.shape[-1]}. Give pixels (x, y), not [−1, 1]."
-            )
-        return xy.expand(len(images), 2)
-
     def _learned(
         self, policy: Learned, t: int, size: Size, way: "_Way", draws: Draws
     ) -> tuple[Tensor, Tensor]:
@@ -271,29 +196,6 @@ class RAM(nn.Module):
                 drawn = drawn + self.config.sigma * draws.normal[:, t]
         kept = drawn.clamp(-1, 1) if self.config.bounds == "frame" else drawn
         return self._map.to_px(kept, size), drawn
-
-    def _chosen(
-        self, policy: Policy, t: int, size: Size, images: Tensor, way: "_Way", draws: Draws
-    ) -> Tensor:
-        """Return what another policy says, in pixels."""
-        proposal = Proposal(
-            glimpse=t,
-            size=size,
-            images=images,
-            visited=torch.stack(way.locations, 1) if t else draws.uniform[:, :0],
-            mean=self._map.to_px(way.means[-1], size) if t else None,
-            hidden=way.hidden[-1] if t else None,
-            uniform=draws.uniform[:, t],
-            normal=draws.normal[:, t],
-        )
-        xy = policy(proposal)
-        if xy.shape != proposal.uniform.shape or not xy.isfinite().all():
-            raise InvalidInput(
-                f"The policy must return finite locations {tuple(proposal.uniform.shape)} in "
-                f"pixels; for glimpse {t + 1} it returned {tuple(xy.shape)}"
-                f"{'' if xy.isfinite().all() else ' with NaN or infinity'}."
-            )
-        return xy
 
     def _normalised(self, glimpses: Tensor) -> Tensor:
         """Return what is seen as the network takes it."""
@@ -337,89 +239,6 @@ class RAM(nn.Module):
             1,
         )
 
-    def look(
-        self,
-        images: Tensor,
-        n_fixations: int | None = None,
-        *,
-        image: Sequence[str] | None = None,
-        seed: int = 0,
-        first: Tensor | None = None,
-        policy: Learned | str | Policy = "mean",
-        n_samples: int = 1,
-        viewing: Viewing | None = None,
-        chunk: int = 256,
-    ) -> "xr.Dataset":
-        """Return the scanpaths.
-
-        Parameters
-        ----------
-        images : Tensor, shape (N, C, H, W), float in [0, 1]
-        n_fixations : int, optional
-            ``config.n_glimpses`` if not given.
-        image : sequence of str, length N, optional
-            Names; "0", "1", … if not given. They name the random streams too: a path depends on
-            the image, its name, the sample and the seed, and (but for rounding) on nothing else
-            in the batch.
-        seed : int
-        first, policy, n_samples
-            See `rollout`.
-        viewing : Viewing, optional
-            Geometry, in pixels of `images`.
-        chunk : int
-            Images that are looked at together.
-
-        Returns
-        -------
-        xarray.Dataset
-            The container of `attnsci.gaze`, a scanpath for each image and sample (coordinate
-            ``sample``), with ``prediction`` and its softmax ``confidence`` after each fixation.
-
-        Raises
-        ------
-        InvalidInput
-            As `rollout`, or if names are doubled or the viewing is of another size.
-        """
-        names = check_images(images, image)
-        glimpses = self._n_glimpses(n_fixations)
-        check_positive("n_samples", n_samples, integer=True)
-        check_positive("chunk", chunk, integer=True)
-        geometry, chosen = viewing_of_images(images, viewing), self._policy(policy)
-        start = None if first is None else self._first(first, images)
-        found = []
-        with torch.no_grad():
-            for i in range(0, len(images), chunk):
-                part = slice(i, i + chunk)
-                draws = Draws.from_names(names[part], seed, n_samples, glimpses)
-                rollout = self._look_at(
-                    images[part], draws, None if start is None else start[part], chosen,
-                    n_samples, i,
-                )  # fmt: skip
-                found.append((rollout.locations, rollout.logits.softmax(-1).max(-1)))
-        xy = torch.cat([locations for locations, _ in found]).double().cpu().numpy()
-        called = chosen if isinstance(chosen, str) else _name(chosen)
-        paths = from_arrays(
-            xy[..., 0],
-            xy[..., 1],
-            image=np.repeat(names, n_samples).tolist(),
-            observer="RAM" if called == "mean" else f"RAM {called}",
-            sample=list(range(n_samples)) * len(names),
-            viewing=geometry,
-        )
-        dims = ("scanpath", "fixation")
-        paths["prediction"] = dims, torch.cat([best.indices for _, best in found]).cpu().numpy()
-        paths["confidence"] = dims, torch.cat([best.values for _, best in found]).cpu().numpy()
-        record = {**self.provenance(), "policy": called, "n_samples": n_samples}
-        return paths.assign_attrs(provenance=to_json(record), seed=seed)
-
-    def provenance(self) -> dict[str, Any]:
-        """Return what is needed to look in the same way again."""
-        return {
-            "model": "RAM",
-            "config": self.config,
-            "weights": state_hash(self.state_dict()),
-        }
-
 
 class _Way(NamedTuple):
     """What has happened so far, a tensor a glimpse."""
@@ -434,7 +253,3 @@ class _Way(NamedTuple):
     def add(self, *values: Tensor) -> None:
         for kept, value in zip(self, values, strict=True):
             kept.append(value)
-
-
-def _name(policy: Policy) -> str:
-    return str(getattr(policy, "name", getattr(policy, "__name__", type(policy).__name__)))
