@@ -21,7 +21,6 @@ from attnsci.data.digits import load_mnist
 from attnsci.errors import AttnsciError, DatasetNotFound
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.weights import load_weights, save_weights
-from attnsci.papers.exposure import UNSEEN, exposure
 from attnsci.papers.object_attention import commands
 from attnsci.recording import open_recording
 from attnsci.training.configs import PRESETS, ObjectAttentionTraining, TrainerConfig
@@ -217,7 +216,7 @@ def test_the_table_of_flags_names_flags_that_exist(capsys):
         ("evaluate object-attention --model gone.safetensors", 1, "There are no weights at gone"),
         ("evaluate object-attention --model gone.pt", 1, "There is no checkpoint at gone.pt"),
         ("evaluate object-attention --model {weights} --n 1001", 1, "make 1000 scenes"),
-        ("evaluate object-attention --model {weights} --n 0", 1, "n must be a whole number above"),
+        ("evaluate object-attention --model {weights} --n 0", 2, "n must be a whole number above"),
         ("evaluate object-attention --model {weights} --noise 2", 1, "noise must lie between"),
         ("evaluate object-attention --model {weights} --n 2 --gates-off 3", 1, "names level 3"),
         ("record object-attention --model {weights} --layers readout", 1, "--out FILE.zarr"),

@@ -156,9 +156,7 @@ def write_pictures(
         path = out / "glimpses" / f"scene-{int(scene['scene'])}"
         with style():
             written += save_figure(plot_glimpses(image, scene, widths), path)
-            written.append(
-                write_glimpse_animation(image, scene, widths, path.with_suffix(".gif"))
-            )
+            written.append(write_glimpse_animation(image, scene, widths, path.with_suffix(".gif")))
         pictures[str(int(scene["scene"]))] = (image * 255).round().astype(np.uint8)
     paths = scanpaths_of(chosen, model)
     paths["probability"] = (

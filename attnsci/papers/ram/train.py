@@ -1,6 +1,6 @@
 """What ``attnsci train ram`` does."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -51,17 +51,17 @@ def draw_training(table: pd.DataFrame) -> Figure:
     validated = table[table["split"] == "validation"].set_index("epoch")
     drawn = figure(PAGE_MM, 45)
     loss, error, reward, edge = drawn.subplots(1, 4)
-    marker = "o" if len(means) < 20 else None
-    loss.plot(means.index + 1, means["cross_entropy"], marker=marker, ms=2)
+    dots: dict[str, Any] = {"marker": "o" if len(means) < 20 else None, "ms": 2}
+    loss.plot(means.index + 1, means["cross_entropy"], **dots)
     loss.set(title="cross-entropy, last glimpse", ylabel="nats", ylim=(0, None))
     for values, label in ((means, "training, sampled"), (validated, "validation, mean policy")):
-        error.plot(values.index + 1, 100 * (1 - values["accuracy"]), label=label, marker=marker, ms=2)
+        error.plot(values.index + 1, 100 * (1 - values["accuracy"]), label=label, **dots)
     error.set(title="error", ylabel="%", yscale="log")
     for name in ("reward", "value"):
         label = {"reward": "came", "value": "expected"}[name]
-        reward.plot(means.index + 1, means[name], label=label, marker=marker, ms=2)
+        reward.plot(means.index + 1, means[name], label=label, **dots)
     reward.set(title="reward", ylim=(0, 1))
-    edge.plot(means.index + 1, means["saturated"], marker=marker, ms=2)
+    edge.plot(means.index + 1, means["saturated"], **dots)
     edge.set(title="mean locations at the edge", ylabel="share", ylim=(0, 1))
     for ax in (loss, error, reward, edge):
         ax.set_xlabel("epoch")
