@@ -168,8 +168,8 @@ def gaussian_fit(
     [0.8, 3.0]
     """
     steps = np.diff(np.unique(away), prepend=0.0)
-    ends = np.log([steps[steps > 0].min() / 4, 8 * away.max()])
-    log_sigma = np.broadcast_to(np.linspace(*ends, WIDTHS), (len(height), WIDTHS))
+    first, last = np.log([steps[steps > 0].min() / 4, 8 * away.max()])
+    log_sigma = np.broadcast_to(np.linspace(first, last, WIDTHS), (len(height), WIDTHS))
     rows = np.arange(len(height))
     for _ in range(ZOOMS + 1):
         bell = np.exp(-(away**2) / (2 * np.exp(2 * log_sigma[..., None])))
@@ -179,7 +179,7 @@ def gaussian_fit(
         best = (amplitude * (amplitude * power - 2 * shared)).argmin(1)
         step = log_sigma[:, 1] - log_sigma[:, 0]
         middle, chosen = log_sigma[rows, best], amplitude[rows, best]
-        log_sigma = np.clip(middle[:, None] + step[:, None] * np.linspace(-1, 1, 9), *ends)
+        log_sigma = np.clip(middle[:, None] + step[:, None] * np.linspace(-1, 1, 9), first, last)
     return chosen, np.exp(middle)
 
 

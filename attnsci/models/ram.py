@@ -24,7 +24,7 @@ from attnsci.models.ram_base import GlimpseModel, Learned
 from attnsci.models.ram_config import RAMConfig
 from attnsci.models.ram_parts import Locator, LSTMCore, RectifiedCore, State
 from attnsci.models.ram_policies import Draws, Policy
-from attnsci.sensors.glimpse import MAPS, SENSORS, CoordinateMap, Size
+from attnsci.sensors.glimpse import MAPS, SENSORS, CoordinateMap, Sensor, Size
 
 
 class Rollout(NamedTuple):
@@ -150,13 +150,7 @@ class RAM(GlimpseModel[Rollout]):
                 f"{tuple(images.shape)}."
             )
         draws, size = draws.to(images), (images.shape[-2], images.shape[-1])
-        sensor = SENSORS[config.sensor](
-            images - config.outside if config.outside else images,
-            config.glimpse_px,
-            config.n_scales,
-            factor=config.factor,
-            coordinates=config.coordinates,
-        )
+        sensor = self._sensor(images)
         rows = torch.arange(len(images), device=images.device).repeat_interleave(n_samples)
         start = None if first is None else self._first(first, images).index_select(0, rows)
         way = _Way([], [], [], [], [], [])
@@ -164,24 +158,48 @@ class RAM(GlimpseModel[Rollout]):
         for t in range(draws.uniform.shape[1]):
             if start is not None and t == 0:
                 xy, drawn = start, None
-            elif callable(policy):
-                mean = self._map.to_px(way.means[-1], size) if t else None
-                hidden = way.hidden[-1] if t else None
-                xy = self._chosen(policy, size, rows + offset, way.locations, mean, hidden, draws)
-                drawn = None
             else:
-                xy, drawn = self._learned(policy, t, size, way, draws)
-            at = self._map.from_px(xy, size)
-            seen = self._normalised(sensor(xy.view(len(images), n_samples, 2)).flatten(0, 1))
-            feature = self.glimpse(torch.cat([self.what(seen), self.where(at.to(seen))], 1))
-            state = self.core(feature, state)
-            mean = self.locator(state[0].detach())
-            way.add(xy, at if drawn is None else drawn, mean, state[0], feature, seen)
+                xy, drawn = self._next(policy, size, rows + offset, way, draws)
+            state = self._see(sensor, xy.view(len(images), n_samples, 2), drawn, state, way)
         return self._rollout(way, size)
+
+    def _sensor(self, images: Tensor) -> Sensor:
+        config = self.config
+        return SENSORS[config.sensor](
+            images - config.outside if config.outside else images,
+            config.glimpse_px,
+            config.n_scales,
+            factor=config.factor,
+            coordinates=config.coordinates,
+        )
+
+    def _see(
+        self, sensor: Sensor, looks: Tensor, drawn: Tensor | None, state: State, way: "_Way"
+    ) -> State:
+        """Take a glimpse at `looks` (N, M, 2) and return what the core makes of it."""
+        xy = looks.flatten(0, 1)
+        at = self._map.from_px(xy, sensor.image_size)
+        seen = self._normalised(sensor(looks).flatten(0, 1))
+        feature = self.glimpse(torch.cat([self.what(seen), self.where(at.to(seen))], 1))
+        state = self.core(feature, state)
+        mean = self.locator(state[0].detach())
+        way.add(xy, at if drawn is None else drawn, mean, state[0], feature, seen)
+        return state
 
     @property
     def _map(self) -> CoordinateMap:
         return MAPS[self.config.coordinates]
+
+    def _next(
+        self, policy: Learned | Policy, size: Size, images: Tensor, way: "_Way", draws: Draws
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the next location in pixels and, if the learned policy drew it, as drawn."""
+        t = len(way.locations)
+        if not callable(policy):
+            return self._learned(policy, t, size, way, draws)
+        mean = self._map.to_px(way.means[-1], size) if t else None
+        hidden = way.hidden[-1] if t else None
+        return self._chosen(policy, size, images, way.locations, mean, hidden, draws), None
 
     def _learned(
         self, policy: Learned, t: int, size: Size, way: "_Way", draws: Draws

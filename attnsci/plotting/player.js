@@ -16,6 +16,8 @@
   // Eccentricity in degrees at which acuity is half of the fovea's, and levels of resolution.
   const HALF_ACUITY_DEG = 2.3;
   const LEVELS = 5;
+  // From so many pixels of the screen for one of the picture on, it is not smoothed.
+  const PIXELATED = 8;
 
   const state = {
     image: 0, t: 0, playing: false, speed: 1,
@@ -172,9 +174,11 @@
 
   // --- scanpaths ----------------------------------------------------------------------------
 
-  // The part of the plane that is shown: the frame, and fixations that lie a little outside.
+  // The part of the plane that is shown: the frame, fixations that lie a little outside, and
+  // the squares about fixations.
   function viewOf(image) {
     const box = [0, 0, image.width, image.height];
+    const half = Math.max(0, ...data.boxes_px) / 2;
     let far = 0;
     for (const path of image.scanpaths) {
       path.x.forEach((x, i) => {
@@ -186,10 +190,10 @@
           return;
         }
         const border = 0.02 * image.width;
-        if (x < 0) box[0] = Math.min(box[0], x - border);
-        if (y < 0) box[1] = Math.min(box[1], y - border);
-        if (x > image.width) box[2] = Math.max(box[2], x + border);
-        if (y > image.height) box[3] = Math.max(box[3], y + border);
+        if (x < half) box[0] = Math.min(box[0], x - half - border);
+        if (y < half) box[1] = Math.min(box[1], y - half - border);
+        if (x > image.width - half) box[2] = Math.max(box[2], x + half + border);
+        if (y > image.height - half) box[3] = Math.max(box[3], y + half + border);
       });
     }
     return { left: box[0], top: box[1], width: box[2] - box[0], height: box[3] - box[1], far };
@@ -211,6 +215,16 @@
     }
   }
 
+  function drawBoxes(path, at, px) {
+    for (const side of data.boxes_px) {
+      for (const [width, style] of [[4.5, "#fffb"], [2, colour(path.who)]]) {
+        context.lineWidth = width * px;
+        context.strokeStyle = style;
+        context.strokeRect(path.x[at] - side / 2, path.y[at] - side / 2, side, side);
+      }
+    }
+  }
+
   function drawPath(path, image, px) {
     const at = fixationAt(path, state.t);
     const seen = Math.min(at + 1, path.x.length);
@@ -224,6 +238,7 @@
       context.strokeStyle = style;
       context.stroke();
     }
+    if (at >= 0 && at < path.x.length) drawBoxes(path, at, px);
     for (let i = 0; i < seen; i++) {
       marker(shape(path.who), path.x[i], path.y[i], radius(i));
       context.globalAlpha = i === at ? 1 : 0.55;
@@ -271,7 +286,12 @@
     context.fillRect(0, 0, image.width, image.height);
     if (picture && picture.levels) {
       if (gaze) drawFoveated(picture.levels, image, ...gaze);
-      else context.drawImage(picture.levels[0], 0, 0, image.width, image.height);
+      else {
+        // What is enlarged so far is shown as the pixels that it is.
+        context.imageSmoothingEnabled = canvas.width < PIXELATED * picture.levels[0].naturalWidth;
+        context.drawImage(picture.levels[0], 0, 0, image.width, image.height);
+        context.imageSmoothingEnabled = true;
+      }
     }
     const px = density / scale;
     const labels = visible().map((path) => drawPath(path, image, px)).filter(Boolean);
@@ -286,6 +306,49 @@
     return !image.src || Boolean(picture && picture.levels);
   }
 
+  // --- answer -------------------------------------------------------------------------------
+
+  // Whose answer is told: of whom the view is, else of the first who is switched on.
+  function answering() {
+    const paths = state.foveate
+      ? current().scanpaths.filter((path) => path.who === state.follow) : visible();
+    return paths.find((path) => path.probability && path.probability.length);
+  }
+
+  // The table of classes at the present fixation, the last one staying; what it shows is returned.
+  function tell() {
+    const path = answering();
+    element("answer").hidden = !path;
+    if (!path) return null;
+    const at = Math.min(Math.max(fixationAt(path, state.t), 0), path.probability.length - 1);
+    const shares = path.probability[at];
+    const answer = shares.indexOf(Math.max(...shares));
+    const known = path.label !== null;
+    const verdict = !known ? "" : answer === path.label ? "right" : "wrong";
+    element("reads").textContent = `${data.observers[path.who]}, fixation ${at + 1}: reads ` +
+      `${answer}${!known ? "" : verdict === "right" ? " ✓ right" : ` ✗ wrong, is ${path.label}`}`;
+    element("classes").replaceChildren(...shares.map((share, which) => {
+      const row = document.createElement("tr");
+      const [name, bar, number, mark] = ["th", "td", "td", "td"].map((kind) => row.appendChild(document.createElement(kind)));
+      name.scope = "row";
+      name.textContent = String(which);
+      bar.appendChild(document.createElement("div")).style.width = `${100 * share}%`;
+      number.textContent = share.toFixed(2);
+      const signs = [];
+      if (which === answer) {
+        row.classList.add("answer", ...[verdict].filter(Boolean));
+        if (known) signs.push(verdict === "right" ? "✓" : "✗");
+      }
+      if (which === path.label) {
+        row.classList.add("true");
+        signs.push("◀");
+      }
+      mark.textContent = signs.join("");
+      return row;
+    }));
+    return { who: data.observers[path.who], fixation: at, answer, label: path.label, verdict };
+  }
+
   // --- page ---------------------------------------------------------------------------------
 
   function clock() {
@@ -297,6 +360,7 @@
   // Redraw, and tell the page and its `body` (for scripts and tests) what is shown.
   function refresh() {
     const ready = draw();
+    const told = tell();
     const image = current();
     const paths = visible();
     element("time").value = String(state.t);
@@ -321,6 +385,7 @@
       follow: state.follow === null ? "" : data.observers[state.follow],
       observers: JSON.stringify([...state.shown].sort((a, b) => a - b).map((i) => data.observers[i])),
       fixations: JSON.stringify(paths.map((path) => fixationAt(path, state.t))),
+      answer: told ? JSON.stringify(told) : "",
     });
   }
 

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import numpy as np
 import xarray as xr
 from PIL import Image, UnidentifiedImageError
 
-from attnsci.checks import check_not_empty
+from attnsci.checks import check_not_empty, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.files import atomic_path
 from attnsci.geometry import Viewing
+from attnsci.plotting.glimpses import check_class_order, check_label, check_probability
 from attnsci.plotting.scanpaths import check_picture, frame_of, names_of
 from attnsci.plotting.style import PALETTE
 
@@ -35,6 +36,7 @@ def write_player(
     *,
     title: str = "Scanpaths",
     foveate: bool = False,
+    boxes_px: Sequence[float] = (),
 ) -> Path:
     """Write an HTML page that replays scanpaths over their images.
 
@@ -46,10 +48,18 @@ def write_player(
     the manner of Geisler and Perry (1998). A link opens it at a moment, as in
     ``player.html#image=1001.jpg&observer=1&observer=3&t=0.5&foveate=1&follow=3``.
 
+    What a glimpse model sees is drawn as squares about its fixation. Where the container holds
+    what it answers, a panel shows the probability of each class at the present fixation of one
+    observer: of the one through whose eyes the foveated view is, else of the first that is
+    switched on. The answer's bar is green with a tick where it is the true class, vermilion with
+    a cross where it is not, and blue where the truth is not known; the true class is named.
+
     Parameters
     ----------
     scanpaths : xarray.Dataset
-        The container.
+        The container. It may have the variable ``probability`` (scanpath, fixation, class), which
+        adds up to 1 over the classes, counted from 0, at each fixation; and with it the
+        coordinate ``label`` on scanpath, the true class.
     images : mapping of str to array-like (H, W) or (H, W, 3), uint8, or to path, or None
         What was looked at, by the names in ``scanpaths.image``; others are left out. Files in
         JPEG and PNG are embedded as they are, arrays as PNG or JPEG, whichever is smaller.
@@ -60,6 +70,9 @@ def write_player(
         Heading of the page.
     foveate : bool
         Open with the foveated view.
+    boxes_px : sequence of float
+        Sides of squares about each observer's present fixation, in pixels of the frame, as
+        (12, 24, 48) for a retina of three scales.
 
     Returns
     -------
@@ -69,8 +82,8 @@ def write_player(
     Raises
     ------
     InvalidInput
-        If an image is missing, cannot be read, or has another shape than its frame; or the page
-        would exceed 50 MB.
+        If an image is missing, cannot be read, or has another shape than its frame; a
+        probability or a label is none, or a box has no size; or the page would exceed 50 MB.
     StorageError
         If the file cannot be written.
 
@@ -84,20 +97,27 @@ def write_player(
     >>> page.read_text(encoding="utf-8").count("data:image/png")
     1
     """
-    page = _page(player_data(scanpaths, images, foveate=foveate), title)
+    content = player_data(scanpaths, images, foveate=foveate, boxes_px=boxes_px)
+    page = _page(content, title)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
     return Path(path)
 
 
 def player_data(
-    scanpaths: xr.Dataset, images: Mapping[str, Any] | None, *, foveate: bool = False
+    scanpaths: xr.Dataset,
+    images: Mapping[str, Any] | None,
+    *,
+    foveate: bool = False,
+    boxes_px: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return what the page holds as JSON: see `write_player`.
 
-    Coordinates are rounded to 0.001 pixel, times to 0.1 ms.
+    Coordinates are rounded to 0.001 pixel, times to 0.1 ms, probabilities to 0.0001.
     """
     check_not_empty("scanpaths", scanpaths["scanpath"])
+    for side in boxes_px:
+        check_positive("boxes_px", side)
     image_names, who = names_of(scanpaths)
     observers = list(dict.fromkeys(who))
     rows: dict[str, list[int]] = {}
@@ -114,6 +134,7 @@ def player_data(
     lengths = scanpaths["n_fixations"].to_numpy()
     inside = np.arange(x.shape[1]) < lengths[:, None]
     seconds = not np.isnan(duration[inside]).any()
+    answers = _answers(scanpaths, [f"{i!r}, {w!r}" for i, w in zip(image_names, who, strict=True)])
     shown, size, viewing = [], 0, None
     for name, mine in rows.items():
         viewing = frame_of(scanpaths.isel(scanpath=mine))
@@ -125,7 +146,7 @@ def player_data(
             cut = row, slice(lengths[row])
             times = _times(duration[cut], onset[cut], seconds)
             place = {"x": x[cut].round(3).tolist(), "y": y[cut].round(3).tolist()}
-            paths.append({"who": observers.index(who[row]), **place, **times})
+            paths.append({"who": observers.index(who[row]), **place, **times, **answers[row]})
         shown.append(
             {
                 "name": name,
@@ -139,10 +160,31 @@ def player_data(
         "unit": "s" if seconds else "fixation",
         "px_per_deg": viewing.px_per_deg if viewing else None,
         "foveate": foveate,
+        "boxes_px": [float(side) for side in boxes_px],
         "palette": list(PALETTE),
         "observers": observers,
         "images": shown,
     }
+
+
+def _answers(scanpaths: xr.Dataset, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return each scanpath's probabilities (fixation, class) and label, if there are any."""
+    if "probability" not in scanpaths:
+        return [{} for _ in names]
+    given, dims = scanpaths["probability"], ("scanpath", "fixation", "class")
+    if set(given.dims) != set(dims):
+        raise InvalidInput(f"probability must have the dims {dims}; got {given.dims}.")
+    check_class_order("probability", given)
+    values = given.transpose(*dims).to_numpy().astype(float)
+    labels = scanpaths["label"].to_numpy() if "label" in scanpaths else [None] * len(names)
+    if np.shape(labels) != (len(names),):
+        raise InvalidInput("label must be a coordinate on scanpath, the true class of each.")
+    found = []
+    for row, (name, n) in enumerate(zip(names, scanpaths["n_fixations"].to_numpy(), strict=True)):
+        mine = check_probability(f"probability of scanpath {name}", values[row, :n])
+        label = check_label(f"label of scanpath {name}", labels[row], values.shape[2])
+        found.append({"probability": mine.round(4).tolist(), "label": label})
+    return found
 
 
 def _times(duration: np.ndarray, onset: np.ndarray, seconds: bool) -> dict[str, list[float] | None]:

@@ -215,14 +215,15 @@ class RAMObjective:
             group["lr"] = rate
         # Fabric does this itself only where it wraps the module, on several processes.
         with fabric.autocast():
+            policy = "sampled" if config.gaze == "learned" else config.gaze
             rollout = model.rollout(
-                batch.images, batch.generator, policy="sampled", n_samples=config.n_samples
+                batch.images, batch.generator, policy=policy, n_samples=config.n_samples
             )
             labels = batch.labels.repeat_interleave(config.n_samples)
             losses = losses_of(rollout, labels, config.reward)
         loss = (
             losses.cross_entropy
-            + config.reinforce_weight * losses.policy
+            + (config.reinforce_weight * losses.policy if config.gaze == "learned" else 0)
             + config.baseline_weight * losses.baseline
         )
         if config.model.readout == "every" or config.early_weight:
@@ -251,9 +252,11 @@ class RAMObjective:
             seed=(self.config.seed, _VALIDATION),
             device=next(self.model.parameters()).device,
         )
+        gaze = self.config.gaze
         found = evaluate(
-            model.module, scenes, n=self.config.validation_scenes, seed=self.config.seed
-        )
+            model.module, scenes, policy="mean" if gaze == "learned" else gaze,
+            n=self.config.validation_scenes, seed=self.config.seed,
+        )  # fmt: skip
         if float(found["saturated"]) > 0.5:
             warnings.warn(
                 f"{found['saturated']:.0%} of the mean locations are stuck at the edge of the "

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Reward = Literal["last", "every"]
 Combine = Literal["add", "max"]
+Gaze = Literal["learned", "random", "grid"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,8 @@ class RAMTraining:
     """Of the expected reward's squared error."""
     reward: Reward = "last"
     """1 for the right class after the last glimpse; or the mean over those still to come."""
+    gaze: Gaze = "learned"
+    """Who looks: the network, or, as a control, chance or a fixed grid."""
     early_weight: float = 0.0
     """Of the mean cross-entropy after the earlier glimpses, which then teaches the core too."""
     validation_fraction: float = 0.1
@@ -74,6 +77,7 @@ class RAMTraining:
         check_option("combine", self.combine, get_args(Combine))
         check_option("reward", self.reward, get_args(Reward))
         check_option("source", self.source, get_args(Source))
+        check_option("gaze", self.gaze, get_args(Gaze))
 
     @property
     def scenes(self) -> "ClutterConfig":

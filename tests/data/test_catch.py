@@ -52,7 +52,7 @@ def test_starts_are_spread_as_the_rules_say():
         counts = np.bincount(values.numpy(), minlength=kinds)
         assert len(counts) == kinds
         assert ((counts - n / kinds) ** 2 / (n / kinds)).sum() < 55  # χ², p > .0002
-    assert 0 <= game.x.min() and game.x.max() < SIZE
+    assert game.x.min() >= 0 and game.x.max() < SIZE
     # The angle is uniform, so that its cosine is not: P(|dx| < ½) = 2 asin(½ cos 45°) / 90°.
     assert game.dx.abs().max() <= 1 + 1e-6 and game.dx.abs().max() > 0.999
     share = 2 * np.degrees(np.arcsin(0.5 * np.cos(np.pi / 4))) / 90

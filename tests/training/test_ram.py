@@ -188,6 +188,17 @@ def test_training_resumes_with_the_same_bits(digits, tmp_path):
     assert {"accuracy", "saturated", "value", "accuracy_glimpse_4"} <= set(last.dropna().index)
 
 
+def test_where_chance_looks_the_locator_learns_nothing(digits, tmp_path):
+    objective = RAMObjective(small(gaze="random"), digits)
+    before = {name: value.clone() for name, value in objective.model.state_dict().items()}
+    settings = TrainerConfig(epochs=1, max_steps=5, device="cpu")
+    rows = Trainer(objective, tmp_path, settings).fit()
+    after = objective.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not {name for name in moved if name.startswith("locator")} and "what.0.weight" in moved
+    assert (rows["policy_gradient"].dropna() == 0).all()
+
+
 def test_stuck_locations_are_told_in_words(digits):
     objective = RAMObjective(small(), digits)
     with torch.no_grad():
