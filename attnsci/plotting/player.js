@@ -174,8 +174,7 @@
 
   // --- scanpaths ----------------------------------------------------------------------------
 
-  // The part of the plane that is shown: the frame, fixations that lie a little outside, and
-  // the squares about fixations.
+  // What is shown of the plane: the frame, and fixations a little outside, with their squares.
   function viewOf(image) {
     const box = [0, 0, image.width, image.height];
     const half = Math.max(0, ...data.boxes_px) / 2;
@@ -290,7 +289,6 @@
         // What is enlarged so far is shown as the pixels that it is.
         context.imageSmoothingEnabled = canvas.width < PIXELATED * picture.levels[0].naturalWidth;
         context.drawImage(picture.levels[0], 0, 0, image.width, image.height);
-        context.imageSmoothingEnabled = true;
       }
     }
     const px = density / scale;
@@ -310,12 +308,11 @@
 
   // Whose answer is told: of whom the view is, else of the first who is switched on.
   function answering() {
-    const paths = state.foveate
-      ? current().scanpaths.filter((path) => path.who === state.follow) : visible();
-    return paths.find((path) => path.probability && path.probability.length);
+    const meant = (who) => state.foveate ? who === state.follow : state.shown.has(who);
+    return current().scanpaths.find((path) => meant(path.who) && path.probability?.length);
   }
 
-  // The table of classes at the present fixation, the last one staying; what it shows is returned.
+  // Show the classes at the present fixation, the last one staying; return what is shown.
   function tell() {
     const path = answering();
     element("answer").hidden = !path;
@@ -323,27 +320,24 @@
     const at = Math.min(Math.max(fixationAt(path, state.t), 0), path.probability.length - 1);
     const shares = path.probability[at];
     const answer = shares.indexOf(Math.max(...shares));
-    const known = path.label !== null;
-    const verdict = !known ? "" : answer === path.label ? "right" : "wrong";
-    element("reads").textContent = `${data.observers[path.who]}, fixation ${at + 1}: reads ` +
-      `${answer}${!known ? "" : verdict === "right" ? " ✓ right" : ` ✗ wrong, is ${path.label}`}`;
+    const [verdict, mark, ending] = path.label === null ? ["", "", ""] : answer === path.label
+      ? ["right", "✓", " ✓ right"] : ["wrong", "✗", ` ✗ wrong, is ${path.label}`];
+    element("reads").textContent =
+      `${data.observers[path.who]}, fixation ${at + 1}: reads ${answer}${ending}`;
     element("classes").replaceChildren(...shares.map((share, which) => {
       const row = document.createElement("tr");
-      const [name, bar, number, mark] = ["th", "td", "td", "td"].map((kind) => row.appendChild(document.createElement(kind)));
-      name.scope = "row";
-      name.textContent = String(which);
-      bar.appendChild(document.createElement("div")).style.width = `${100 * share}%`;
-      number.textContent = share.toFixed(2);
-      const signs = [];
-      if (which === answer) {
-        row.classList.add("answer", ...[verdict].filter(Boolean));
-        if (known) signs.push(verdict === "right" ? "✓" : "✗");
-      }
-      if (which === path.label) {
-        row.classList.add("true");
-        signs.push("◀");
-      }
-      mark.textContent = signs.join("");
+      const cell = (kind, ...content) => {
+        row.append(document.createElement(kind));
+        row.lastChild.append(...content);
+      };
+      const bar = document.createElement("div");
+      bar.style.width = `${100 * share}%`;
+      cell("th", String(which));
+      cell("td", bar);
+      cell("td", share.toFixed(2));
+      cell("td", (which === answer ? mark : "") + (which === path.label ? "◀" : ""));
+      if (which === answer) row.className = `answer ${verdict}`;
+      row.classList.toggle("true", which === path.label);
       return row;
     }));
     return { who: data.observers[path.who], fixation: at, answer, label: path.label, verdict };

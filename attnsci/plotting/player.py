@@ -113,7 +113,7 @@ def player_data(
 ) -> dict[str, Any]:
     """Return what the page holds as JSON: see `write_player`.
 
-    Coordinates are rounded to 0.001 pixel, times to 0.1 ms, probabilities to 0.0001.
+    Coordinates are rounded to 0.001 pixel, times to 0.1 ms, probabilities to 0.000001.
     """
     check_not_empty("scanpaths", scanpaths["scanpath"])
     for side in boxes_px:
@@ -176,14 +176,19 @@ def _answers(scanpaths: xr.Dataset, names: Sequence[str]) -> list[dict[str, Any]
         raise InvalidInput(f"probability must have the dims {dims}; got {given.dims}.")
     check_class_order("probability", given)
     values = given.transpose(*dims).to_numpy().astype(float)
-    labels = scanpaths["label"].to_numpy() if "label" in scanpaths else [None] * len(names)
-    if np.shape(labels) != (len(names),):
-        raise InvalidInput("label must be a coordinate on scanpath, the true class of each.")
+    labels: Sequence[Any] = [None] * len(names)
+    if "label" in scanpaths:
+        if scanpaths["label"].dims != ("scanpath",):
+            raise InvalidInput(
+                f"label must be on scanpath, the true class of each; got the dims "
+                f"{scanpaths['label'].dims}."
+            )
+        labels = scanpaths["label"].to_numpy().tolist()
     found = []
     for row, (name, n) in enumerate(zip(names, scanpaths["n_fixations"].to_numpy(), strict=True)):
         mine = check_probability(f"probability of scanpath {name}", values[row, :n])
         label = check_label(f"label of scanpath {name}", labels[row], values.shape[2])
-        found.append({"probability": mine.round(4).tolist(), "label": label})
+        found.append({"probability": mine.round(6).tolist(), "label": label})
     return found
 
 

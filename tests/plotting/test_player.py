@@ -15,6 +15,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 from attnsci.errors import InvalidInput, StorageError
@@ -206,6 +207,68 @@ def test_a_place_that_cannot_be_written_is_our_error(scanpaths, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         write_player(scanpaths, None, tmp_path / "file" / "page.html")
+
+
+# What s1 and s2 answer on "a.jpg" of `PATHS`, and s2 on "b.jpg", of three classes.
+ANSWERS = [
+    [[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [0.0, 0.0, 1.0]],
+    [[0.25, 0.5, 0.25], [0.625, 0.25, 0.125], [np.nan] * 3],
+    [[0.1, 0.2, 0.7], [0.2, 0.2, 0.6], [0.3, 0.4, 0.3]],
+]
+LABELS = [1, 0, 2]
+
+
+@pytest.fixture
+def answered(scanpaths):
+    """Scanpaths of a model that answers; of its classes, the last dimension is not the last."""
+    probability = xr.DataArray(ANSWERS, dims=("scanpath", "fixation", "class"))
+    scanpaths["probability"] = probability.transpose("class", "fixation", "scanpath")
+    return scanpaths.assign_coords(label=("scanpath", LABELS))
+
+
+def test_the_page_holds_boxes_and_answers(answered, tmp_path):
+    data = read(write_player(answered, None, tmp_path / "p.html", boxes_px=(8, 16.5))).data
+    assert data["boxes_px"] == [8, 16.5]
+    paths = [path for image in data["images"] for path in image["scanpaths"]]
+    assert [path["label"] for path in paths] == LABELS
+    for path, shares in zip(paths, ANSWERS, strict=True):
+        assert path["probability"] == shares[: len(path["x"])]
+
+
+def test_without_answers_the_page_holds_none(scanpaths, answered, tmp_path):
+    data = read(write_player(answered.drop_vars("label"), None, tmp_path / "p.html")).data
+    assert data["boxes_px"] == []
+    assert data["images"][0]["scanpaths"][0]["label"] is None
+    plain = answered.drop_vars(["probability", "label"])
+    path = read(write_player(plain, None, tmp_path / "p.html")).data["images"][0]["scanpaths"][0]
+    assert not {"probability", "label"} & set(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.assign(probability=s["probability"].where(s["fixation"] != 1)),
+         "'a.jpg', 's1' holds 3 values that are NaN"),
+        (lambda s: s.assign(probability=s["probability"].fillna(0) / 2), "sum is 0.5"),
+        (lambda s: s.assign(probability=s["probability"].isel({"class": 0})), "dims"),
+        (lambda s: s.assign(probability=s["probability"].rename({"class": "unit"})), "unit"),
+        (lambda s: s.assign_coords({"class": [2, 1, 0]}), "count from 0"),
+        (lambda s: s.assign_coords(label=("scanpath", [0, 3, 0])), "'s2' must be.*0 to 2; got 3"),
+        (lambda s: s.assign_coords(label=("scanpath", ["0", "1", "2"])), "whole number"),
+        (lambda s: s.assign_coords(label=1), "label must be on scanpath"),
+    ],
+    ids=["NaN", "sum", "dims", "name", "order", "no class", "text", "scalar"],
+)  # fmt: skip
+def test_answers_that_cannot_be_are_refused(answered, tmp_path, change, message):
+    with pytest.raises(InvalidInput, match=message):
+        write_player(change(answered.assign_coords(fixation=range(3))), None, tmp_path / "p.html")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("side", [0, -8, np.nan])
+def test_boxes_without_a_size_are_refused(scanpaths, tmp_path, side):
+    with pytest.raises(InvalidInput, match="boxes_px must be above 0"):
+        write_player(scanpaths, None, tmp_path / "p.html", boxes_px=(8, side))
 
 
 # --- in a browser ------------------------------------------------------------------------------
@@ -499,3 +562,112 @@ def test_without_durations_the_slider_counts_fixations(browser, tmp_path):
     assert browser.evaluate(clock) == "fixation 2 of 3"
     browser.press("End")
     assert browser.evaluate(clock) == "all 3 fixations"
+
+
+def test_boxes_stand_about_the_present_fixation(browser, tmp_path, scanpaths):
+    """On grey frames, about (140, 100): sides have the observer's colour where they belong."""
+    path = write_player(scanpaths, None, tmp_path / "page.html", boxes_px=(20, 36))
+    browser.open(path, "t=0.5&observer=s1")
+    drawn = browser.canvas()
+    scale = drawn.shape[1] / 160
+    assert drawn.shape[0] == pytest.approx(120 * scale, abs=1), "36 px fit: no wider view"
+
+    def blue(x, y):
+        row, column = round(y * scale), round(x * scale)
+        here = drawn[row - 2 : row + 3, column - 2 : column + 3]
+        return (np.abs(here - (0x00, 0x72, 0xB2)).max(-1) < 24).any()
+
+    for x, y in [(130, 100), (150, 100), (140, 110), (122, 100), (158, 100), (140, 82), (140, 118)]:
+        assert blue(x, y), (x, y)
+    # Neither about where it looked before, nor about the place with swapped coordinates.
+    for x, y in [(10, 20), (20, 30), (90, 115), (110, 115), (154, 105), (126, 95)]:
+        assert not blue(x, y), (x, y)
+    browser.open(path, "t=1.2&observer=s1")
+    drawn = browser.canvas()
+    assert not blue(150, 100), "its last fixation is over"
+
+
+def test_boxes_over_the_edge_widen_the_view(browser, tmp_path, scanpaths):
+    path = write_player(scanpaths, None, tmp_path / "page.html", boxes_px=(8, 60))
+    browser.open(path, "t=0.25")
+    height, width, _ = browser.canvas().shape
+    # Boxes about (20, 20), (140, 100), (60, 100), (100, 30), (30, 90) and a border of 2%.
+    assert width / height == pytest.approx((180 + 6.4) / (140 + 6.4), rel=0.01)
+
+
+def told(browser):
+    state = browser.state
+    rows = browser.evaluate(
+        "[...document.querySelectorAll('#classes tr')].map((row) => [row.className.trim(),"
+        " ...[...row.cells].map((cell) => cell.textContent),"
+        " row.querySelector('div').getBoundingClientRect().width /"
+        " row.cells[1].getBoundingClientRect().width,"
+        " getComputedStyle(row.querySelector('div')).backgroundColor])"
+    )
+    return json.loads(state["answer"]) if state["answer"] else None, rows
+
+
+def test_the_panel_tells_the_answer_of_the_moment(browser, tmp_path, answered):
+    path = write_player(answered, None, tmp_path / "page.html")
+    browser.open(path, "t=0.1")  # s1's first fixation: reads 0, is 1
+    answer, rows = told(browser)
+    wrong = {"who": "s1", "fixation": 0, "answer": 0, "label": 1, "verdict": "wrong"}
+    assert answer == wrong
+    reads = "document.getElementById('reads').textContent"
+    assert browser.evaluate(reads) == "s1, fixation 1: reads 0 ✗ wrong, is 1"
+    assert [row[1] for row in rows] == ["0", "1", "2"]
+    assert [row[3] for row in rows] == ["0.50", "0.25", "0.25"]
+    assert [row[4] for row in rows] == ["✗", "◀", ""]
+    assert [row[0] for row in rows] == ["answer wrong", "true", ""]
+    np.testing.assert_allclose([row[5] for row in rows], ANSWERS[0][0], atol=0.02)
+    assert rows[0][6] == "rgb(213, 94, 0)"
+    browser.press("ArrowRight")  # its second: right
+    answer, rows = told(browser)
+    assert answer == wrong | {"fixation": 1, "answer": 1, "verdict": "right"}
+    assert [row[4] for row in rows] == ["", "✓◀", ""]
+    assert (rows[1][0], rows[1][6]) == ("answer right true", "rgb(0, 158, 115)")
+    browser.press("End")  # the last one stays
+    assert told(browser)[0] == wrong | {"fixation": 2, "answer": 2}
+
+
+def test_the_panel_is_of_whom_is_shown_or_followed(browser, tmp_path, answered):
+    path = write_player(answered, {n: noise() for n in PATHS}, tmp_path / "page.html")
+    for link, who in [
+        ("", "s1"),
+        ("observer=s2", "s2"),
+        ("foveate=1&follow=s2", "s2"),
+        ("observer=s2&foveate=1&follow=s1", "s1"),
+        ("observer=", None),
+    ]:
+        browser.open(path, "t=0.1&" + link)
+        answer, _ = told(browser)
+        assert (answer and answer["who"]) == who, link
+        hidden = "getComputedStyle(document.getElementById('answer')).display === 'none'"
+        assert browser.evaluate(hidden) == (who is None)
+    browser.open(path, "image=b.jpg&t=0.13")
+    assert told(browser)[0] == {
+        "who": "s2", "fixation": 1, "answer": 2, "label": 2, "verdict": "right",
+    }  # fmt: skip
+
+
+def test_without_a_label_the_panel_judges_nothing(browser, tmp_path, answered):
+    browser.open(write_player(answered.drop_vars("label"), None, tmp_path / "page.html"))
+    answer, rows = told(browser)
+    assert answer["verdict"] == ""
+    assert [row[4] for row in rows] == ["", "", ""]
+    assert rows[0][6] == "rgb(0, 114, 178)"
+
+
+def test_without_answers_there_is_no_panel(browser, page):
+    browser.open(page)
+    assert browser.state["answer"] == ""
+    assert browser.evaluate("document.getElementById('answer').hidden")
+
+
+def test_small_pictures_are_shown_as_their_pixels(browser, tmp_path):
+    """A chequerboard of 28 × 28 has, enlarged, no grey but on the edges of its pixels."""
+    board = (np.indices((28, 28)).sum(0) % 2 * 255).astype(np.uint8)
+    scanpaths = from_dict({"a": {"m": [[14, 14]]}}, Viewing(28, 28))
+    browser.open(write_player(scanpaths, {"a": board}, tmp_path / "page.html"), "observer=")
+    drawn = browser.canvas()[..., 0]
+    assert ((drawn > 8) & (drawn < 247)).mean() < 0.02
