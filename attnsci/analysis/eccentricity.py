@@ -52,7 +52,8 @@ def eccentricity(offset: xr.DataArray) -> xr.DataArray:
     array([5.])
     """
     x, y = xy_of("offset", offset)
-    return np.hypot(x, y).rename("eccentricity").assign_attrs(offset.attrs)
+    length = xr.apply_ufunc(np.hypot, x, y)
+    return length.rename("eccentricity").assign_attrs(offset.attrs)
 
 
 def xy_of(parameter: str, places: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
@@ -416,7 +417,7 @@ def radial_profile(
             raise InvalidInput(f"values has no coordinate {name}; assign its offsets.")
     check_finite("values", values)
     flat = values.stack(cell=("y", "x"))
-    away = np.hypot(flat["x"] - centre[0], flat["y"] - centre[1]).values
+    away = np.hypot(flat["x"].values - centre[0], flat["y"].values - centre[1])
     member = (away >= limits[:-1, None]) & (away < limits[1:, None])
     cells = member.sum(1)
     if (cells == 0).any():
