@@ -23,7 +23,7 @@ HALF = float(np.sqrt(2 * np.log(2)))
 WIDTHS, ZOOMS = 60, 8
 
 
-def fall_off(
+def fit_fall_off(
     correct: xr.DataArray,
     eccentricity: xr.DataArray,
     edges: Sequence[float] | np.ndarray,
@@ -63,7 +63,7 @@ def fall_off(
     --------
     >>> away = xr.DataArray(np.arange(400) % 20 + 0.5, dims="stimulus")
     >>> correct = away < 8
-    >>> found = fall_off(correct, away, np.arange(0, 21, 4), chance=0.0)
+    >>> found = fit_fall_off(correct, away, np.arange(0, 21, 4), chance=0.0)
     >>> float(found["estimate"].sel(parameter="half_width"))
     8.0
     """
