@@ -14,8 +14,10 @@ from torch import Tensor
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.models.looking.winner_take_all import INHIBITIONS
 from attnsci.provenance import stable_hash
 from attnsci.seeds import numpy_generator, torch_generator
+from attnsci.sensors.glimpse import MAPS, Size
 
 SMALLEST = 2.0**-25
 """Half of the least step of a single-precision uniform number: its normal deviate is finite."""
@@ -193,6 +195,147 @@ class ReplayPolicy:
                 f"at image {int(proposal.images.max()) + 1} is to be placed."
             )
         return self.xy.to(proposal.uniform)[proposal.images, proposal.glimpse]
+
+
+class SaliencyPolicy:
+    """Looks where a map is highest, then at the next best place not yet inhibited.
+
+    The winner-take-all of `attnsci.models.looking.winner_take_all` for many images at once, with
+    a disc of inhibition that lasts; it inhibits a given first glimpse as well.
+
+    Parameters
+    ----------
+    maps : array-like, shape (N, H, W)
+        How much each place of each image attracts: of a saliency model, or how often people
+        look there. Of the size of the images.
+    radius_px : float, optional
+        Of the disc round each visited place; a sixth of the shorter side if not given.
+
+    Raises
+    ------
+    InvalidInput
+        If a map has another shape, or a value that is NaN or infinite.
+
+    Examples
+    --------
+    >>> from attnsci.models.ram import RAM
+    >>> maps = torch.zeros(1, 28, 28)
+    >>> maps[0, 4, 20], maps[0, 22, 3] = 2.0, 1.0
+    >>> look = RAM().rollout(torch.zeros(1, 1, 28, 28), policy=SaliencyPolicy(maps))
+    >>> look.locations[0, :2].tolist()
+    [[20.5, 4.5], [3.5, 22.5]]
+    """
+
+    name = "saliency"
+
+    def __init__(self, maps: Tensor | np.ndarray, radius_px: float | None = None) -> None:
+        found = torch.as_tensor(maps)
+        if found.ndim != 3 or 0 in found.shape:
+            raise InvalidInput(f"maps must have shape (N, H, W); got {tuple(found.shape)}.")
+        found = found.to(torch.promote_types(found.dtype, torch.float32))
+        bad = ~found.isfinite().flatten(1).all(1)
+        if bad.any():
+            raise InvalidInput(f"Map {int(bad.nonzero()[0])} holds values that are not finite.")
+        if radius_px is None:
+            radius_px = INHIBITIONS["disc"] * min(found.shape[1:])
+        self.radius_px = float(check_positive("radius_px", radius_px))
+        low, high = found.flatten(1).aminmax(dim=1)
+        spread = torch.where(high > low, high - low, 1)
+        self.maps = (found - low[:, None, None]) / spread[:, None, None]
+
+    def __call__(self, proposal: Proposal) -> Tensor:
+        """Return locations; see `Policy`."""
+        n, size = len(self.maps), tuple(self.maps.shape[1:])
+        if size != proposal.size or int(proposal.images.max()) >= n:
+            raise InvalidInput(
+                f"{n} maps of {size[0]}×{size[1]} do not fit image "
+                f"{int(proposal.images.max()) + 1} of {proposal.size[0]}×{proposal.size[1]}."
+            )
+        priority = self.maps.to(proposal.uniform)[proposal.images]
+        places = pixel_centres(proposal.size, proposal.uniform)
+        for visited in proposal.visited.unbind(1):
+            away = (places - visited[:, None]).square().sum(-1)
+            priority = priority - (away <= self.radius_px**2).view_as(priority).to(priority)
+        flat = priority.flatten(1)
+        tied = flat == flat.amax(1, keepdim=True)
+        # Equal winners are drawn by lot, each row with its own number.
+        lot = (proposal.uniform[:, :1] * tied.sum(1, keepdim=True)).floor() + 1
+        winner = (tied.cumsum(1) >= lot).int().argmax(1)
+        return places[winner]
+
+
+class InhibitedPolicy:
+    """Pushes the learned policy away from where it has been: inhibition of return, imposed.
+
+    Of the learned mean and the middles of all pixels it takes the place of the highest score,
+
+        −|place − mean|² / 2σ² − strength · Σ exp(−|place − visited|² / 2 radius²),
+
+    the first term being the learned policy's log density. With strength 0 that is the learned
+    mean itself, to the bit. One visit is worth leaving for a place at most σ √(2 strength) from
+    the mean. It begins where the learned policy of the map "attnsci" begins; give `first` to
+    begin elsewhere.
+
+    Parameters
+    ----------
+    strength : float
+        Nats that a visited place loses; 0 or more.
+    radius_px : float
+        Standard deviation of the inhibition round each visited place, the current one included.
+    sigma_px : float
+        Standard deviation of the learned policy in pixels: how readily it lets itself be pushed.
+        For a model on square images, ``model.config.sigma`` times half their side.
+
+    Raises
+    ------
+    InvalidInput
+        If strength is below 0 or not finite, or a length is not above 0.
+
+    Examples
+    --------
+    >>> from attnsci.models.ram import RAM
+    >>> model, image = RAM(), torch.zeros(1, 1, 28, 28)
+    >>> free = model.rollout(image, policy=InhibitedPolicy(0, 4, 2)).locations
+    >>> bool((free == model.rollout(image).locations).all())
+    True
+    """
+
+    name = "inhibited"
+
+    def __init__(self, strength: float, radius_px: float, sigma_px: float) -> None:
+        if not 0 <= strength < float("inf"):
+            raise InvalidInput(f"strength must be 0 or more, and finite; got {strength!r}.")
+        self.strength = float(strength)
+        self.radius_px = float(check_positive("radius_px", radius_px))
+        self.sigma_px = float(check_positive("sigma_px", sigma_px))
+
+    def __call__(self, proposal: Proposal) -> Tensor:
+        """Return locations; see `Policy`."""
+        if proposal.mean is None:
+            height, width = proposal.size
+            return MAPS["attnsci"].to_px(2 * proposal.uniform - 1, (height, width))
+        mean = proposal.mean.detach().to(proposal.uniform)
+        pixels = pixel_centres(proposal.size, mean).expand(len(mean), -1, 2)
+        # The mean comes first, so that it wins a tie.
+        places = torch.cat([mean[:, None], pixels], 1)
+        score = -(places - mean[:, None]).square().sum(-1) / (2 * self.sigma_px**2)
+        for visited in proposal.visited.detach().unbind(1):
+            away = (places - visited[:, None]).square().sum(-1)
+            score = score - self.strength * torch.exp(-away / (2 * self.radius_px**2))
+        best = score.argmax(1)
+        return places[torch.arange(len(best), device=best.device), best]
+
+
+def pixel_centres(size: Size, like: Tensor) -> Tensor:
+    """Return the middles (H · W, 2) of all pixels as (x, y), row by row, in the format of `like`.
+
+    Examples
+    --------
+    >>> pixel_centres((1, 2), torch.zeros(1)).tolist()
+    [[0.5, 0.5], [1.5, 0.5]]
+    """
+    rows, columns = (torch.arange(n, dtype=like.dtype, device=like.device) + 0.5 for n in size)
+    return torch.cartesian_prod(rows, columns).flip(1)
 
 
 POLICIES: dict[str, Callable[[], Policy]] = {
