@@ -358,8 +358,9 @@ def class_tuning(activity: xr.DataArray, label: xr.DataArray) -> xr.Dataset:
     xarray.Dataset
         ``mean`` (class, ..., unit); ``preferred``, the class of the largest mean;
         ``selectivity``, (best − rest) / (|best| + |rest|) with the class chosen on one half of
-        the stimuli and measured on the other, averaged over both ways, so that it is around 0
-        for a unit that does not care (NaN where best and rest are both 0); and all of
+        the stimuli and measured on the other, averaged over both ways, so that it is 0 for
+        a unit that does not care, but for noise and the little that a quotient of noisy means is
+        off (NaN where best and rest are both 0); and all of
         `variance_explained`.
 
     Raises
@@ -388,13 +389,16 @@ def class_tuning(activity: xr.DataArray, label: xr.DataArray) -> xr.Dataset:
     rank[np.argsort(codes, kind="stable")] = np.arange(len(codes)) - np.repeat(
         np.cumsum(sizes) - sizes, sizes
     )
-    halves = [tuning_curves(labelled.isel(stimulus=rank % 2 == half), "class") for half in (0, 1)]
+    halves = [
+        tuning_curves(labelled.isel(stimulus=rank % 2 == half), "class").drop_vars("n_stimuli")
+        for half in (0, 1)
+    ]
     weights = xr.DataArray(sizes, {"class": names}, "class")
     selectivity = sum(
         _selectivity(test, chosen.argmax("class"), weights)
         for chosen, test in (halves, halves[::-1])
     )
-    preferred = mean["class"][mean.argmax("class")].drop_vars("class").drop_attrs()
+    preferred = mean["class"].variable[mean.argmax("class").variable]
     found = shares.assign(mean=mean, preferred=preferred, selectivity=selectivity / 2)
     return found.assign_attrs(by="class")
 
