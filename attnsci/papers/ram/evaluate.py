@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from attnsci.analysis.glimpses import right
 from attnsci.analysis.inference import wilson
 from attnsci.analysis.statistics import bootstrap
 from attnsci.data.ram_scenes import ClutteredScenes
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
+from attnsci.models.ram_config import RAMConfig
 from attnsci.papers.exposure import UNSEEN, exposure, warn_of_exposure
 from attnsci.papers.output import save_dataset, save_figure, save_table
-from attnsci.papers.ram.measure import correct, scanpaths_of, show
+from attnsci.papers.ram.measure import scanpaths_of, show
 from attnsci.papers.ram.networks import load_network, scenes_for
 from attnsci.plotting.glimpses import plot_glimpses, write_glimpse_animation
 from attnsci.plotting.player import write_player
@@ -44,7 +46,8 @@ def run_evaluate(asked: "Evaluate") -> str:
         warn_of_exposure(digits, asked.model, asked.source, asked.split)
     shown = show(
         network.model.to(device), scenes, n, policy=asked.policy, n_samples=asked.n_samples,
-        n_glimpses=asked.n_glimpses, seed=asked.seed, progress="scenes",
+        n_glimpses=asked.n_glimpses, state=asked.pictures > 0, seed=asked.seed,
+        progress="scenes",
     )  # fmt: skip
     table = error_table(shown, seed=asked.seed)
     lines = [
@@ -67,8 +70,14 @@ def run_evaluate(asked: "Evaluate") -> str:
         }
         written = [
             save_table(table, asked.out / "error.csv"),
-            save_dataset(shown, asked.out / "glimpses.zarr", facts),
-            *write_pictures(shown, scenes, asked.pictures, asked.out, asked.model),
+            save_dataset(
+                shown.drop_vars(["hidden", "seen"], errors="ignore"),
+                asked.out / "glimpses.zarr",
+                facts,
+            ),
+            *write_pictures(
+                shown, scenes, network.model.config, asked.pictures, asked.out, asked.model
+            ),
         ]
         lines += ["", *map(str, written)]
     return "\n".join(lines)
@@ -90,9 +99,13 @@ def error_table(shown: xr.Dataset, seed: int = 0) -> pd.DataFrame:
     pandas.DataFrame
         Columns glimpse, error, low, high, n (scenes).
     """
-    right = correct(shown).groupby("scene").mean() if _looks(shown) > 1 else correct(shown)
+    answers = right(shown["logits"], shown["label"])
+    if _looks(shown) > 1:
+        answers = answers.groupby("scene").mean()
     rows = []
-    for glimpse, each in zip(shown["glimpse"].values, right.transpose("glimpse", ...), strict=True):
+    for glimpse, each in zip(
+        shown["glimpse"].values, answers.transpose("glimpse", ...), strict=True
+    ):
         sample = each.to_numpy().astype(float)
         found = (
             wilson(int(sample.sum()), len(sample)) if _looks(shown) == 1
@@ -123,16 +136,23 @@ def _looks(shown: xr.Dataset) -> int:
 
 
 def write_pictures(
-    shown: xr.Dataset, scenes: ClutteredScenes, n: int, out: Path, model: str
+    shown: xr.Dataset,
+    scenes: ClutteredScenes,
+    config: RAMConfig,
+    n: int,
+    out: Path,
+    model: str,
 ) -> list[Path]:
     """Draw the first look at `n` scenes, spread over those shown: strips, animations, a page.
 
     Parameters
     ----------
     shown : xarray.Dataset
-        Of `show`.
+        Of `show`, with its state.
     scenes : ClutteredScenes
         What was shown.
+    config : RAMConfig
+        Of the network.
     n : int
         Nothing is drawn for 0.
     out : Path
@@ -148,7 +168,7 @@ def write_pictures(
         return []
     first = shown.isel(stimulus=np.flatnonzero(shown["sample"] == 0))
     chosen = first.isel(stimulus=np.linspace(0, first.sizes["stimulus"] - 1, n).round().astype(int))
-    chosen = chosen.assign(probability=probabilities(chosen["logits"]))
+    chosen = chosen.assign(probability=probabilities(chosen["logits"]), seen=_seen(chosen, config))
     images = scenes[chosen["scene"].values].image[:, 0].cpu().numpy()
     widths, written, pictures = chosen.attrs["widths_px"], [], {}
     for image, (_, each) in zip(images, chosen.groupby("stimulus", squeeze=False), strict=True):
@@ -167,6 +187,14 @@ def write_pictures(
         paths, pictures, out / "player.html", title=f"Glimpses of {model}", boxes_px=widths
     )
     return [*written, page]
+
+
+def _seen(shown: xr.Dataset, config: RAMConfig) -> xr.DataArray:
+    """Return what the retina handed on, as pictures in [0, 1]."""
+    pixels = shown["seen"].to_numpy() * config.pixel_std + config.pixel_mean
+    side = config.glimpse_px
+    pictures = pixels.reshape(*pixels.shape[:2], config.n_scales, side, side).clip(0, 1)
+    return xr.DataArray(pictures, dims=("stimulus", "glimpse", "scale", "row", "column"))
 
 
 def probabilities(logits: xr.DataArray) -> xr.DataArray:

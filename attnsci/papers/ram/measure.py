@@ -1,5 +1,6 @@
 """What a recurrent attention model does with scenes of one digit, glimpse by glimpse."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -107,8 +108,6 @@ def _shifted(policy: str | Policy, done: int) -> str | Policy:
     """Return a policy that counts images through all batches."""
     if isinstance(policy, str) or done == 0:
         return policy
-    import dataclasses
-
     return lambda proposal: policy(dataclasses.replace(proposal, images=proposal.images + done))
 
 
@@ -128,11 +127,6 @@ def _arrays(
         arrays[name] = np.repeat(metadata[key].cpu().numpy(), n_samples)
     arrays["sample"] = np.tile(np.arange(n_samples), len(metadata["label"]))
     return arrays
-
-
-def correct(shown: xr.Dataset) -> xr.DataArray:
-    """Return whether the answer after each glimpse is right (stimulus, glimpse)."""
-    return shown["logits"].argmax("class") == shown["label"]
 
 
 def scanpaths_of(shown: xr.Dataset, observer: str) -> xr.Dataset:

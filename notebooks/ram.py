@@ -1,0 +1,112 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # RAM: an image seen through a few glimpses
+#
+# A recurrent network looks at an image through small glimpses, decides where to look next, and
+# names the digit after the last one. Looking is learned by reinforcement. Here: what it sees, what
+# its policy is worth, what its core knows of places, and whether it shows inhibition of return.
+
+# %%
+import os
+
+import numpy as np
+import torch
+
+from attnsci import all_baselines, load_model, load_mnist
+from attnsci.analysis.decoding import decode_position
+from attnsci.analysis.glimpses import error_by_glimpse, right
+from attnsci.data.ram_scenes import PRESETS, ClutteredScenes
+from attnsci.models.ram_policies import InhibitedPolicy, ReplayPolicy
+from attnsci.papers.ram.evaluate import probabilities
+from attnsci.papers.ram.measure import scanpaths_of, show
+from attnsci.plotting.glimpses import plot_glimpses
+from attnsci.plotting.inhibition import plot_baselines
+from attnsci.plotting.style import style
+from attnsci.recording import record
+
+# Scenes; the tests run this notebook with fewer.
+N = int(os.environ.get("ATTNSCI_NOTEBOOK_N", 300))
+model = load_model("ram-cluttered-60-seed0").model
+scenes = ClutteredScenes(load_mnist("test"), PRESETS["cluttered-60"], clutter=load_mnist("train"))
+
+# %% [markdown]
+# ## What it sees
+# Squares: the patches of 12, 24 and 48 pixels, each seen at 12 × 12. Bars: the classes.
+
+# %%
+shown = show(model, scenes, N, state=True)
+scene = shown.isel(stimulus=0).assign(probability=probabilities(shown["logits"]).isel(stimulus=0))
+image = scenes[int(scene["scene"])].image[0, 0].numpy()
+with style():
+    figure = plot_glimpses(image, scene, shown.attrs["widths_px"])
+
+# %% [markdown]
+# ## What each glimpse adds
+# The network has a readout for every glimpse; all but the last listen without teaching.
+
+# %%
+error = error_by_glimpse(shown["logits"], shown["label"])
+for glimpse in error["glimpse"].values:
+    at = error.sel(glimpse=glimpse)
+    print(f"glimpse {glimpse}: {100 * at['error']:.1f} % [{100 * at['low']:.1f}, "
+          f"{100 * at['high']:.1f}]")
+
+# %% [markdown]
+# ## What the policy is worth
+# The same network, with someone else looking: chance, a grid, its own glimpses at another scene.
+# Any fixations can be replayed, of people too: `ReplayPolicy(xy)` with pixels (N, glimpse, 2).
+
+# %%
+elsewhere = ReplayPolicy(torch.from_numpy(np.roll(shown["location"].to_numpy(), 1, axis=0)))
+looks = {"learned": "mean", "random": "random", "grid": "grid", "another scene's": elsewhere}
+for name, policy in looks.items():
+    other = show(model, scenes, N, policy=policy)
+    wrong = ~right(other["logits"].isel(glimpse=-1), other["label"])
+    print(f"{name}: {100 * float(wrong.mean()):.1f} % of {N}")
+
+# %% [markdown]
+# ## What the core knows of places
+# The state is recorded as of any torch module, in three lines; the places of the glimpses before
+# and after are read from it by cross-validated ridge regression.
+
+# %%
+batches = scenes.batches(100, N)
+recording = record(model, batches, ["core.activation"])
+print(recording)
+decoded = decode_position(shown["hidden"].drop_vars(["x", "y"]),
+                          shown["location"].drop_vars(["x", "y"]), [-2, -1, 0, 1])
+print(decoded["r_squared"].to_pandas().round(2))
+
+# %% [markdown]
+# ## Inhibition of return?
+# The sign depends on the baseline, so all nine stand side by side. Viewers are three looks at each
+# scene from other first glimpses; the first glimpse, which is given, is left out.
+
+# %%
+looks = show(model, scenes, N, n_samples=3).isel(glimpse=slice(1, None))
+paths = scanpaths_of(looks, "RAM")
+paths = paths.assign_coords(observer=("scanpath", [f"look {s}" for s in paths["sample"].values]))
+found = all_baselines(paths.drop_vars("sample"), [1, 2, 3], radius_px=6, patch_px=12,
+                      n_permutations=200, n_walks=3, n_resamples=200, seed=0)
+with style():
+    figure = plot_baselines(found.isel(radius=0))
+
+# %% [markdown]
+# And if inhibition is imposed on it?
+
+# %%
+for strength in (0.0, 1.0, 4.0):
+    held = show(model, scenes, N, policy=InhibitedPolicy(strength, radius_px=6, sigma_px=3))
+    wrong = ~right(held["logits"].isel(glimpse=-1), held["label"])
+    xy = held["location"].to_numpy()
+    back = (np.linalg.norm(xy[:, 2:] - xy[:, :-2], axis=-1) < 6).mean()
+    print(f"strength {strength:g}: returns {back:.0%}, error {100 * float(wrong.mean()):.1f} %")
