@@ -63,7 +63,7 @@ class DRAMConfig:
     """Channels of the second and third convolution; the first has half as many."""
     locator_hidden: int = 128
     """Rectified units between the emission layer and the mean of the next location; 0 for none."""
-    sigma: float = 0.1
+    sigma: float = 0.12
     """Standard deviation of the policy, in half widths of the image."""
     channels: int = 1
     """Of the images."""

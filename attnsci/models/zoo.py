@@ -11,6 +11,8 @@ from torch import nn
 from attnsci.checks import check_known
 from attnsci.errors import CheckpointError
 from attnsci.models.dncnn import DnCNN, DnCNNConfig
+from attnsci.models.dram import DRAM
+from attnsci.models.dram_config import DRAMConfig
 from attnsci.models.neva_policy import NeVAPolicy
 from attnsci.models.neva_policy_config import NeVAPolicyConfig
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
@@ -26,6 +28,7 @@ FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
     "DnCNN": (DnCNN, DnCNNConfig),
     "NeVAPolicy": (NeVAPolicy, NeVAPolicyConfig),
     "RAM": (RAM, RAMConfig),
+    "DRAM": (DRAM, DRAMConfig),
 }
 """What weights can say that they hold: the network, built from its configuration alone."""
 

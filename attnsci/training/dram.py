@@ -6,6 +6,7 @@ rewards of its own target and of those after it, on which alone it has an effect
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ from attnsci.training.ram import SATURATED, Batch, policy_loss
 from attnsci.training.trainer import Metrics, check_shares
 
 _SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS, _DRAWS, _LOOKS = range(1, 8)
+
+LOOKING = ("context", "emitter", "locator")
+"""Parts of the network that the policy's term teaches."""
 
 
 def credit(right: Tensor, glimpses_per_target: int) -> Tensor:
@@ -75,7 +79,7 @@ class DRAMObjective:
     """Cross-entropy of every target, REINFORCE on the locations, a learned baseline.
 
     The three terms teach parts of the network that have no parameter in common, so that Adam,
-    which is indifferent to scale, needs no weights between them.
+    which is indifferent to scale, needs step sizes and no weights to tell them apart.
 
     Parameters
     ----------
@@ -115,8 +119,18 @@ class DRAMObjective:
         self._epoch = -1
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Return Adam."""
-        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate, fused=True)
+        """Return Adam, which moves what looks more slowly than what reads."""
+        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for name, parameter in self.model.named_parameters():
+            groups[name.split(".")[0] in LOOKING].append(parameter)
+        return torch.optim.Adam(
+            [
+                {"params": groups[False], "share": 1.0},
+                {"params": groups[True], "share": self.config.looking_rate},
+            ],
+            lr=self.config.learning_rate,
+            fused=True,
+        )
 
     def n_batches(self, epoch: int) -> int:
         """Return the number of whole batches; the scenes left over change every epoch."""
@@ -157,7 +171,7 @@ class DRAMObjective:
         """Take one optimiser step; yield its losses, rewards come and expected, stuck means."""
         config, rate = self.config, self.learning_rate(batch.step)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         # Fabric does this itself only where it wraps the module, on several processes.
         with fabric.autocast():
             rollout = model.rollout(
@@ -188,6 +202,13 @@ class DRAMObjective:
             seed=(config.seed, _VALIDATION), device=device,
         )  # fmt: skip
         found = evaluate_dram(model.module, scenes, n=config.validation_scenes, seed=config.seed)
+        if float(found["saturated"]) > 0.5:
+            warnings.warn(
+                f"{found['saturated']:.0%} of the mean locations are stuck at the edge of the "
+                "image: the policy does not learn. Lower looking_rate or raise n_samples.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return {**found, "sequence_accuracy": 1 - float(found["sequence_error"])}
 
     def provenance(self) -> dict[str, Any]:

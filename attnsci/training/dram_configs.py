@@ -23,7 +23,7 @@ class DRAMTraining:
     """Side of the canvas."""
     n_pieces: int = 0
     """Pieces of other digits beside the two."""
-    epochs: int = 12
+    epochs: int = 10
     """Passes through the digits in which the step size falls to its end."""
     batch_size: int = 128
     """Images an update, over all processes."""
@@ -31,6 +31,9 @@ class DRAMTraining:
     """Times that each is looked at, with other draws."""
     learning_rate: float = 1e-3
     """Largest step size of Adam: it rises to it, then falls along a cosine."""
+    looking_rate: float = 0.3
+    """Share of it for what places the glimpses. While nothing can be read yet, rewards are noise,
+    and at the full step size they drive the locations into a corner, where they stay."""
     warmup: int = 200
     """Updates in which it rises."""
     final_rate: float = 1e-3
@@ -47,7 +50,8 @@ class DRAMTraining:
     def __post_init__(self) -> None:
         for name in ("size", "epochs", "batch_size", "n_samples", "validation_scenes"):
             check_positive(name, getattr(self, name), integer=True)
-        check_positive("learning_rate", self.learning_rate)
+        for name in ("learning_rate", "looking_rate"):
+            check_positive(name, getattr(self, name))
         for name in ("final_rate", "validation_fraction"):
             check_fraction(name, getattr(self, name))
         for name in ("warmup", "n_pieces"):
