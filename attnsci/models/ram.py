@@ -47,6 +47,9 @@ class Rollout(NamedTuple):
     log_probs : Tensor, shape (R, glimpse)
         Log density of each location under the learned policy, whoever chose it, in units of
         half widths; 0 for the first, which is given.
+    answer : Tensor, shape (R, class)
+        Logits after the last glimpse, read out alone: learning from them does not pay for the
+        others' gradient, which would be zeros.
     """
 
     logits: Tensor
@@ -57,6 +60,7 @@ class Rollout(NamedTuple):
     glimpses: Tensor
     values: Tensor
     log_probs: Tensor
+    answer: Tensor
 
 
 class RAM(GlimpseModel[Rollout]):
@@ -164,9 +168,14 @@ class RAM(GlimpseModel[Rollout]):
         return self._rollout(way, size)
 
     def _sensor(self, images: Tensor) -> Sensor:
+        """Return a sensor of images whose outside is 0, scaled as the network takes them."""
         config = self.config
+        if config.outside:
+            images = images - config.outside
+        if config.pixel_std != 1:
+            images = images / config.pixel_std
         return SENSORS[config.sensor](
-            images - config.outside if config.outside else images,
+            images,
             config.glimpse_px,
             config.n_scales,
             factor=config.factor,
@@ -179,7 +188,9 @@ class RAM(GlimpseModel[Rollout]):
         """Take a glimpse at `looks` (N, M, 2) and return what the core makes of it."""
         xy = looks.flatten(0, 1)
         at = self._map.from_px(xy, sensor.image_size)
-        seen = self._normalised(sensor(looks).flatten(0, 1))
+        seen = sensor(looks).flatten(0, 1)
+        if shift := self.config.outside - self.config.pixel_mean:
+            seen = seen + shift / self.config.pixel_std
         feature = self.glimpse(torch.cat([self.what(seen), self.where(at.to(seen))], 1))
         state = self.core(feature, state)
         mean = self.locator(state[0].detach())
@@ -215,14 +226,6 @@ class RAM(GlimpseModel[Rollout]):
         kept = drawn.clamp(-1, 1) if self.config.bounds == "frame" else drawn
         return self._map.to_px(kept, size), drawn
 
-    def _normalised(self, glimpses: Tensor) -> Tensor:
-        """Return what is seen as the network takes it."""
-        config = self.config
-        shift = config.outside - config.pixel_mean
-        if shift == 0 and config.pixel_std == 1:
-            return glimpses
-        return (glimpses + shift) / config.pixel_std
-
     def _rollout(self, way: "_Way", size: Size) -> Rollout:
         """Read everything out at once."""
         hidden, means = torch.stack(way.hidden, 1), torch.stack(way.means, 1)
@@ -230,13 +233,15 @@ class RAM(GlimpseModel[Rollout]):
         if self.config.baseline == "sigmoid":
             values = values.sigmoid()
         sigma = self.config.sigma
-        away = torch.stack(way.drawn[1:], 1) - means[:, :-1] if len(way.drawn) > 1 else None
         log_probs = means.new_zeros(means.shape[:2])
-        if away is not None:
+        if len(way.drawn) > 1:
+            # Past `means`, since nothing is drawn from the last: its gradient would be zeros.
+            away = torch.stack(way.drawn[1:], 1) - torch.stack(way.means[:-1], 1)
             density = -away.square().sum(-1) / (2 * sigma**2) - math.log(2 * math.pi * sigma**2)
             log_probs = torch.cat([log_probs[:, :1], density], 1)
+        logits, shared = self._logits(hidden), self.config.readout == "last"
         return Rollout(
-            logits=self._logits(hidden),
+            logits=logits,
             locations=torch.stack(way.locations, 1),
             means=self._map.to_px(means, size),
             hidden=hidden,
@@ -244,6 +249,7 @@ class RAM(GlimpseModel[Rollout]):
             glimpses=torch.stack(way.glimpses, 1),
             values=values,
             log_probs=log_probs,
+            answer=self.readout[0](way.hidden[-1]) if shared else logits[:, -1],
         )
 
     def _logits(self, hidden: Tensor) -> Tensor:

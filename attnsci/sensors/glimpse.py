@@ -51,11 +51,11 @@ class CoordinateMap:
         [14.5, 0.0]
         """
         xy = location.flip(-1) if self.rows_first else location
-        return 0.5 * (xy + 1) * self._span(xy, size)
+        return (xy + 1) * (0.5 * self._span(xy, size))
 
     def from_px(self, xy: Tensor, size: Size) -> Tensor:
         """Return locations (..., 2) of continuous pixels (..., 2) as (x, y)."""
-        location = 2 * xy / self._span(xy, size) - 1
+        location = xy / (0.5 * self._span(xy, size)) - 1
         return location.flip(-1) if self.rows_first else location
 
     def _span(self, like: Tensor, size: Size) -> Tensor | float:
@@ -204,31 +204,31 @@ class BoxSensor(Sensor):
             else:
                 _mean_of_shifted(below, block // self.factor, self.factor, level)
             below = level
-        self._margin = margin
-        self._block, self._start, self._stride, self._last = (
-            torch.tensor(numbers, device=images.device)
-            for numbers in (
-                self.blocks,
-                [sum(lengths[:i]) for i in range(self.n_scales)],
-                [columns for _, columns in sides],
-                [[[columns - 1], [rows - 1]] for rows, columns in sides],
-            )
-        )
-        self._steps = self._block[:, None, None] * torch.arange(self.size, device=images.device)
+        # How far apart columns and rows are among the values of all maps, and where the first and
+        # the last begin: (scale, xy, 1) each.
+        starts = [sum(lengths[:i]) for i in range(self.n_scales)]
+        table = [
+            ((1, columns), (0, start), (columns - 1, start + length - columns))
+            for (_, columns), start, length in zip(sides, starts, lengths, strict=True)
+        ]
+        numbers = torch.tensor(table, device=images.device)[..., None]
+        self._apart, self._first, self._last = numbers.unbind(1)
+        averaged = torch.tensor(self.blocks, device=images.device)[:, None]
+        self._widths = self.size * averaged
+        inside = margin + averaged * torch.arange(self.size, device=images.device)
+        self._steps = self._first + inside[:, None] * self._apart
 
     def corners(self, xy: Tensor) -> Tensor:
         """Return the first pixel of each patch about points (..., 2), as (x, y): (..., scale, 2).
 
         May lie off the image.
         """
-        widths = (self.size * self._block)[:, None]
-        return self.map.corner(xy[..., None, :], widths).long()
+        return self.map.corner(xy[..., None, :], self._widths).long()
 
     def _take(self, looks: Tensor) -> Tensor:
-        first = self.corners(looks) + self._margin
-        at = first[..., None] + self._steps  # (N, M, scale, xy, size)
-        columns, rows = torch.minimum(at.clamp_(min=0), self._last).unbind(-2)
-        rows = rows * self._stride[:, None] + self._start[:, None]
+        # (N, M, scale, xy, size); rows count from the beginning of all maps.
+        at = torch.addcmul(self._steps, self.corners(looks)[..., None], self._apart)
+        columns, rows = at.clamp_(self._first, self._last).unbind(-2)
         index = (rows[..., :, None] + columns[..., None, :]).flatten(1)
         n, channels = self._shape
         values = self._values.gather(2, index[:, None].expand(-1, channels, -1))

@@ -92,14 +92,13 @@ def losses_of(rollout: Rollout, labels: Tensor, reward: Reward = "last") -> Loss
         A class for each row.
     reward : {"last", "every"}
     """
-    logits = rollout.logits.float()
-    right = (logits.detach().argmax(-1) == labels[:, None]).float()
+    right = (rollout.logits.detach().argmax(-1) == labels[:, None]).float()
     returns = returns_of(right, reward)[:, 1:]
     # A location is drawn from the state before it, where its reward is expected too.
     values = rollout.values[:, :-1]
     error = functional.mse_loss(values, returns) if values.numel() else values.sum()
     return Losses(
-        functional.cross_entropy(logits[:, -1], labels),
+        functional.cross_entropy(rollout.answer.float(), labels),
         policy_loss(rollout.log_probs[:, 1:], returns, values),
         error,
         right,

@@ -70,6 +70,7 @@ def test_a_rollout_is_what_it_says(images, readout):
                         rtol=1e-4, atol=1e-3,
                     )  # fmt: skip
     assert (found.log_probs[:, 0] == 0).all()
+    torch.testing.assert_close(found.answer, found.logits[:, -1])
 
 
 def test_draws_spread_as_sigma_says_and_stay_on_the_image(images):
@@ -105,6 +106,7 @@ def test_no_gradient_leaks(images, readout, sensor, core):
     found = model.rollout(images, policy="sampled", n_samples=2)
     seeing = {"what", "where", "glimpse", "core"}
     assert gradients(model, found.logits[:, -1].logsumexp(1).sum()) == {*seeing, "readout"}
+    assert gradients(model, found.answer.logsumexp(1).sum()) == {*seeing, "readout"}
     early = gradients(model, found.logits[:, :-1].logsumexp(2).sum())
     assert early == ({"readout"} if readout == "every" else {*seeing, "readout"})
     assert gradients(model, found.log_probs.sum()) == {"locator"}
