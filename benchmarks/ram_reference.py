@@ -39,9 +39,10 @@ class Retina:
         first = (0.5 * ((location + 1.0) * images.shape[-1])).long()
         last = first + width
         padded = functional.pad(images, (width // 2,) * 4)
-        cut = []
-        for i in range(len(images)):
-            cut.append(padded[i, :, first[i, 1] : last[i, 1], first[i, 0] : last[i, 0]])
+        cut = [
+            padded[i, :, first[i, 1] : last[i, 1], first[i, 0] : last[i, 0]]
+            for i in range(len(images))
+        ]
         return torch.stack(cut)
 
 
