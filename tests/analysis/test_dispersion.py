@@ -94,7 +94,7 @@ def test_densities():
     assert float(found["mean_run_length"]) == pytest.approx(2400 / int(found["n_runs"]))
     assert int(found["n_saccades"]) == int(found["n_runs"]) - 400
     assert np.trapezoid(found["density"], grid) == pytest.approx(1, abs=1e-3)
-    assert grid[found["density"].argmax().item()] == pytest.approx(10, abs=0.5)
+    assert grid[found["density"].values.argmax()] == pytest.approx(10, abs=0.5)
 
 
 def test_refusals():
