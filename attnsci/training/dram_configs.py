@@ -77,7 +77,11 @@ PRESETS = {
     "dram-pairs": PAIRS,
     "dram-pairs-blind": dataclasses.replace(PAIRS, model=dram_config.PRESETS["dram-pairs-blind"]),
 }
-"""With the context network and, "blind", without it."""
+"""With the context network and, "blind", without it.
+
+Trained on full MNIST, one seed each, 6 CPU minutes: 4.6 % and 7.4 % of 10,000 test pairs misread,
+95 % intervals 4.2–5.0 and 6.9–7.9 (Wilson). The paper's pairs, 5 % and 7 %, are other scenes.
+"""
 
 
 def trainer_config(training: DRAMTraining, **settings: Any) -> TrainerConfig:

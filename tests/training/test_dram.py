@@ -14,6 +14,7 @@ from attnsci.errors import InvalidInput
 from attnsci.models.dram import DRAM
 from attnsci.models.dram_config import DRAMConfig
 from attnsci.models.ram_policies import ReplayPolicy
+from attnsci.models.zoo import load_model
 from attnsci.provenance import stable_hash
 from attnsci.training.configs import TrainerConfig
 from attnsci.training.dram import (
@@ -261,3 +262,17 @@ def test_the_shipped_recipe_learns_in_its_first_epochs(data_root, tmp_path):
     Trainer(objective, tmp_path, trainer_config(config, device="cpu")).fit()
     test = DigitPairs(load_mnist("test", "full", root), config.scenes)
     assert evaluate_dram(objective.model.eval(), test, n=2000)["sequence_error"] < 0.35
+
+
+def test_the_shipped_network_reads_pairs_and_looks_better_than_chance():
+    """On bundled test digits, which it was not trained on, 1000 pairs."""
+    shipped = load_model("dram-pairs-seed0")
+    scenes = DigitPairs(load_mnist("test"), PRESETS["dram-pairs"].scenes)
+    found = {
+        policy: evaluate_dram(shipped.model, scenes, policy=policy)
+        for policy in ("mean", "random", "grid")
+    }
+    assert found["mean"]["saturated"] < 0.05
+    assert found["mean"]["sequence_error"] < 0.08
+    assert min(found[other]["sequence_error"] for other in ("random", "grid")) > 0.5
+    assert shipped.record["data"]["n_bundled_test"] == 0
