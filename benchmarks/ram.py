@@ -93,7 +93,7 @@ class Contest:
     bar: float | None
     rounds: int = 15
     repeats: int = 1
-    """How often a round does it, where once is too short to time."""
+    """How often a round does it: more than once where it is short, as training does it too."""
 
 
 def cpu_ms(work: Callable[[], object], repeats: int) -> float:
@@ -248,6 +248,7 @@ def retinas(images: dict[int, Tensor]) -> list[Contest]:
                 reference_rollout,
                 our_rollout,
                 task.bar,
+                repeats=3,
             ),
         ]
     return found
@@ -278,7 +279,8 @@ def steps(images: dict[int, Tensor], labels: Tensor, digits: Digits) -> list[Con
                 lambda theirs=theirs, shown=shown, m=n_samples: theirs.step(shown, labels, m),
                 mine,
                 bar,
-                rounds=25 if n_samples == 1 else 11,
+                rounds=15 if n_samples == 1 else 9,
+                repeats=3 if n_samples == 1 else 1,
             )
         )
     for precision in ("float32", "bfloat16") if fast else ("float32",):
@@ -291,7 +293,7 @@ def steps(images: dict[int, Tensor], labels: Tensor, digits: Digits) -> list[Con
                 lambda theirs=theirs, shown=shown: theirs.step(shown, labels),
                 _updates(objective_of(task, digits), precision),
                 None,
-                rounds=25,
+                repeats=3,
             )
         )
     return found
