@@ -101,6 +101,12 @@ class Catch:
     def __len__(self) -> int:
         return len(self.x)
 
+    def to(self, device: str | torch.device) -> "Catch":
+        """Return the games on another device."""
+        return dataclasses.replace(
+            self, x=self.x.to(device), dx=self.dx.to(device), paddle=self.paddle.to(device)
+        )
+
     def __getitem__(self, index: slice | Tensor) -> "Catch":
         """Return some of the games, as a batch."""
         return dataclasses.replace(
@@ -136,8 +142,8 @@ class Catch:
         return room.scatter_(1, torch.stack(lit, 1), 1).view(-1, 1, self.size, self.size)
 
     @property
-    def caught(self) -> Tensor:
-        """Whether each ball fell on the paddle, shape (N,), bool.
+    def missed_by(self) -> Tensor:
+        """Columns between each ball, which fell, and the paddle, shape (N,), int64; 0 if caught.
 
         Raises
         ------
@@ -149,8 +155,13 @@ class Catch:
                 f"The balls are in row {self.row}; the outcome is known in row {self.size - 1}, "
                 f"after {self.n_steps} more step(s)."
             )
-        under = self.column - self.paddle
-        return (under >= 0) & (under < PADDLE)
+        right = self.column - self.paddle
+        return torch.maximum(-right, right - PADDLE + 1).clamp(min=0)
+
+    @property
+    def caught(self) -> Tensor:
+        """Whether each ball fell on the paddle, shape (N,), bool; see `missed_by`."""
+        return self.missed_by == 0
 
     def step(self, actions: Tensor) -> "Catch":
         """Return the next moment.

@@ -11,7 +11,7 @@ the readout, the core and the glimpse network. That of the locations' reaches th
 from typing import Any, NamedTuple, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnsci.errors import InvalidInput
 from attnsci.models.ram import RAM, Rollout, _Way
@@ -103,6 +103,24 @@ class CatchRAM(RAM):
                 f"One readout names the actions of all steps; got readout={self.config.readout!r}. "
                 "Take readout='last'."
             )
+        self._start_loud()
+
+    def _start_loud(self) -> None:
+        """Draw weights that pass on as much as they get (He et al. 2015, arXiv 1502.01852).
+
+        Torch's own let a third through in each layer. Of a ball that is one pixel next to nothing
+        would reach the actions, and a reward at the end is too little to dig it out again.
+        """
+        for layer in nn.Sequential(*self.what, *self.where, *self.glimpse):
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            weight = self.core.get_parameter("linear.weight")
+            n = len(weight[0]) // 2
+            weight[:, :n].normal_(std=n**-0.5)
+            for gate in weight[:, n:].split(n):
+                gate.copy_(nn.init.orthogonal_(torch.empty_like(gate)))
 
     def play(
         self,
@@ -135,7 +153,7 @@ class CatchRAM(RAM):
         """
         if game.n_steps == 0:
             raise InvalidInput("The games are over; begin others.")
-        chosen, frames = self._policy(policy), game.frames
+        chosen, frames = self._policy(policy), self._frames(game)
         if frames.shape[1] != self.config.channels:
             raise InvalidInput(
                 f"The model was made for {self.config.channels} channel(s); frames are "
@@ -148,7 +166,7 @@ class CatchRAM(RAM):
         games, actions = [game], []
         for t in range(game.n_steps):
             xy, drawn = self._next(chosen, size, rows, way, draws)
-            state = self._see(self._sensor(games[-1].frames), xy[:, None], drawn, state, way)
+            state = self._see(self._sensor(self._frames(games[-1])), xy[:, None], drawn, state, way)
             with torch.no_grad():
                 logits = self.readout[0](state[0]).float()
                 sampled = chosen == "sampled"
@@ -156,6 +174,9 @@ class CatchRAM(RAM):
             actions.append(action)
             games.append(games[-1].step(action))
         return Play(self._rollout(way, size), torch.stack(actions, 1), tuple(games))
+
+    def _frames(self, game: Game) -> Tensor:
+        return game.frames.to(self.baseline.weight)
 
 
 def _draws(generator: torch.Generator | None, game: Game, like: Tensor) -> tuple[Draws, Tensor]:

@@ -98,7 +98,7 @@ CLUTTERED_100 = RAMConfig(glimpse_px=12, n_scales=4, n_glimpses=8, sigma=0.15)
 # says no more of a single pixel on black, and less of the paddle: a part of a block becomes all of
 # it. So blocks are averaged, and pixels scaled instead.
 CATCH = RAMConfig(
-    glimpse_px=6, n_scales=3, n_glimpses=23, core="lstm", n_classes=3, sigma=0.2, pixel_std=0.25
+    glimpse_px=6, n_scales=3, n_glimpses=23, core="lstm", n_classes=3, sigma=0.2, pixel_std=0.02
 )
 PRESETS = {
     "mnist-28": MNIST_28,
