@@ -157,13 +157,14 @@ class RAM(GlimpseModel[Rollout]):
         sensor = self._sensor(images)
         rows = torch.arange(len(images), device=images.device).repeat_interleave(n_samples)
         start = None if first is None else self._first(first, images).index_select(0, rows)
+        looked_at = rows + offset
         way = _Way([], [], [], [], [], [])
         state: State = ()
         for t in range(draws.uniform.shape[1]):
             if start is not None and t == 0:
                 xy, drawn = start, None
             else:
-                xy, drawn = self._next(policy, size, rows + offset, way, draws)
+                xy, drawn = self._next(policy, size, looked_at, way, draws)
             state = self._see(sensor, xy.view(len(images), n_samples, 2), drawn, state, way)
         return self._rollout(way, size)
 
