@@ -17,6 +17,7 @@ from attnsci.models.neva_policy import NeVAPolicy
 from attnsci.models.neva_policy_config import NeVAPolicyConfig
 from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
 from attnsci.models.ram import RAM
+from attnsci.models.ram_catch import CatchRAM
 from attnsci.models.ram_config import RAMConfig
 from attnsci.models.weights import load_weights
 from attnsci.provenance import from_json, to_json
@@ -28,6 +29,7 @@ FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
     "DnCNN": (DnCNN, DnCNNConfig),
     "NeVAPolicy": (NeVAPolicy, NeVAPolicyConfig),
     "RAM": (RAM, RAMConfig),
+    "CatchRAM": (CatchRAM, RAMConfig),
     "DRAM": (DRAM, DRAMConfig),
 }
 """What weights can say that they hold: the network, built from its configuration alone."""
