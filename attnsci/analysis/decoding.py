@@ -18,6 +18,8 @@ from attnsci.seeds import numpy_generator
 
 PENALTIES = np.logspace(-6, 3, 28)
 """Penalties that are tried, in units of the mean variance of the predictors."""
+MOST_FREEDOM = 0.8
+"""Degrees of freedom of a fit, at most, as a share of the stimuli."""
 # Variance below this share of the squares is rounding.
 ROUNDING = 1e-20
 SOURCES = ("activity", "current place")
@@ -110,6 +112,8 @@ def _penalties(
     explained = ((values[:, None] + 2 * tried) / shrunk**2).T @ projected**2
     residual = np.maximum((y**2).sum(0) - explained, 0)
     error = residual / np.maximum(n - freedom, 1e-9)[:, None] ** 2
+    # With as many units as stimuli the criterion is 0 by 0 for the least penalties.
+    error[freedom > MOST_FREEDOM * n] = np.inf
     summed = np.zeros((len(tried), int(groups.max()) + 1))
     np.add.at(summed.T, groups, error.T)
     return tried[summed.argmin(0)][groups]

@@ -98,7 +98,7 @@ def save_dataset(
     texts = {
         name: dataset[name].astype(object)
         for name in dataset.variables
-        if dataset[name].dtype.kind == "U"
+        if dataset[name].dtype.kind in "UT"
     }
     stored = dataset.assign({name: texts[name] for name in texts if name in dataset.data_vars})
     stored = stored.assign_coords({name: texts[name] for name in texts if name in dataset.coords})

@@ -192,3 +192,16 @@ def test_refusals():
         decoding.probe_accuracy(known, label * 0)
     with pytest.raises(InvalidInput, match="label"):
         decoding.probe_accuracy(known, label[:7])
+
+
+def test_as_many_units_as_stimuli_do_no_harm():
+    rng = np.random.default_rng(3)
+    states = rng.normal(size=(200, 3, 160))
+    # Four fifths of the stimuli train: as many as units, where an unpenalised fit explodes.
+    places = states[..., :2] + 0.1 * rng.normal(size=(200, 3, 2))
+    activity = xr.DataArray(states, dims=("stimulus", "glimpse", "unit"))
+    positions = xr.DataArray(
+        places, {"coordinate": ["x", "y"]}, ("stimulus", "glimpse", "coordinate")
+    )
+    found = decoding.decode_position(activity, positions, [0], n_shuffles=1, seed=0)
+    assert float(found["r_squared"].sel(source="activity", lag=0)) > 0.2

@@ -1,7 +1,7 @@
 """What is asked of RAM: what a glimpse is worth, what the policy is worth, what the core knows."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -336,7 +336,7 @@ def similarity(
     """
     from attnsci.scanpaths.comparison import compare
 
-    metrics = ["scanmatch", "dtw", "frechet", "sed"]
+    metrics = ["scanmatch", "dtw", "frechet", "edit_distance"]
     shown = [show(network.model, scenes, n, seed=seed + i) for i, network in enumerate(networks)]
     among = [
         scanpaths_of(each, f"seed {network.seed}")
@@ -397,22 +397,28 @@ def imposed_inhibition(
 
 
 def published(
-    folder: Path, scenes: dict[str, ClutteredScenes], seeds: Sequence[int]
+    folder: Path, scenes_of: Callable[[str, int], ClutteredScenes], seeds: Sequence[int]
 ) -> pd.DataFrame:
-    """Return the error of the published weights in `folder`, looks of several seeds pooled.
+    """Return the error of the published weights in `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``*.chainermodel`` files.
+    scenes_of : callable
+        From the name of a task and a seed to scenes of the same digits.
+    seeds : sequence of int
+        Of places, clutter and first glimpses; a digit counts once, with its mean over them.
 
     Returns
     -------
     pandas.DataFrame
-        Columns task, error, low, high (%), n; each scene's answer is the mean over seeds.
+        Columns task, error, low, high (%), n (digits).
     """
     rows = []
     for path in sorted(folder.glob("*.chainermodel")):
         model = RAM.from_reference(path)
         task = task_of(Pretrained(model, {}), path.name)
-        answers = np.mean(
-            [last_right(show(model, scenes[task], seed=seed)) for seed in seeds], axis=0
-        )
-        found = bootstrap(answers, seed=0)
-        rows.append({"task": task, **percent(found)})
+        answers = [last_right(show(model, scenes_of(task, seed), seed=seed)) for seed in seeds]
+        rows.append({"task": task, **percent(bootstrap(np.mean(answers, axis=0), seed=0))})
     return pd.DataFrame(rows)

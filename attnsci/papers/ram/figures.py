@@ -141,7 +141,8 @@ def draw_eccentricity(found: dict[str, dict[str, xr.Dataset]]) -> Figure:
             )
         ax.set(xlabel=label, ylabel="test error (%)")
         ax.set_ylim(bottom=0)
-        ax.legend()
+        if ax.lines:
+            ax.legend()
     return drawn
 
 
@@ -194,7 +195,7 @@ def draw_core(found: dict[str, Any], n_units: int = 6) -> Figure:
         decoding.fill_between(at["lag"], at["low"], at["high"], color=colour, alpha=0.25)
     decoding.axhline(0, color="0.7", lw=0.8)
     decoding.set(
-        xlabel="place decoded (glimpses from now; +1: next)", ylabel="R², held-out scenes",
+        xlabel="place decoded (0 now, 1 next glimpse)", ylabel="R², held-out scenes",
         title="memory and plan of places",
     )  # fmt: skip
     decoding.xaxis.set_major_locator(MaxNLocator(integer=True))

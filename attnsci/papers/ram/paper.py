@@ -69,18 +69,19 @@ class _Bench:
         for network in self.networks:
             network.model.to(self.device)
         self.digits: Digits = load_mnist("test", self.source)
-        clutter = load_mnist("train", self.source)
-        self.scenes = {
-            name: ClutteredScenes(
-                self.digits, config, clutter=clutter, seed=request.seed, device=self.device
-            )
-            for name, config in PRESETS.items()
-        }
+        self._clutter = load_mnist("train", self.source)
+        self.scenes = {task: self.scenes_of(task, request.seed) for task in PRESETS}
         self.n = min(self.scale.scenes or len(self.digits), len(self.digits))
         self.n_paths = min(self.scale.paths, len(self.digits))
         self.written: list[Path] = []
         self.rows: list[Result] = []
         self.tables: dict[str, pd.DataFrame] = {}
+
+    def scenes_of(self, task: str, seed: int) -> ClutteredScenes:
+        """Return the test scenes of a task."""
+        return ClutteredScenes(
+            self.digits, PRESETS[task], clutter=self._clutter, seed=seed, device=self.device
+        )
 
     @property
     def main(self) -> dict[str, Network]:
@@ -174,7 +175,7 @@ def _published(bench: _Bench) -> None:
     folders = [folder / "ram" for folder in data_folders() if (folder / "ram").is_dir()]
     if bench.request.scale == "quick" or bench.source != "full" or not folders:
         return
-    table = experiments.published(folders[0], bench.scenes, (0, 1, 2))
+    table = experiments.published(folders[0], bench.scenes_of, (0, 1, 2))
     bench.rows += results.published_rows(bench.table(table, "published"))
 
 
