@@ -160,7 +160,8 @@ class CatchRAM(RAM):
                 f"{tuple(frames.shape)}."
             )
         draws, choices = _draws(generator, game, frames)
-        size, rows = (frames.shape[-2], frames.shape[-1]), torch.arange(len(game))
+        rows = torch.arange(len(game), device=frames.device)
+        size = (frames.shape[-2], frames.shape[-1])
         way = _Way([], [], [], [], [], [])
         state: State = ()
         games, actions = [game], []

@@ -94,9 +94,9 @@ MNIST_28 = RAMConfig(pixel_mean=0.1307, pixel_std=0.3081)
 TRANSLATED_60 = RAMConfig(glimpse_px=12, n_scales=3, sigma=0.15)
 CLUTTERED_60 = RAMConfig(glimpse_px=12, n_scales=3, sigma=0.15)
 CLUTTERED_100 = RAMConfig(glimpse_px=12, n_scales=4, n_glimpses=8, sigma=0.15)
-# Averaged over 4×4 pixels, the ball is 1/16. The published scaling up of the maximum in its place
-# says no more of a single pixel on black, and less of the paddle: a part of a block becomes all of
-# it. So blocks are averaged, and pixels scaled instead.
+# Averaged over 4×4 pixels the ball is 1/16. Public code takes the maximum of a block instead. That
+# says no more of a single pixel on black, and less of the paddle, of which a part then looks like
+# the whole; so blocks are averaged as everywhere, and pixels scaled: the faintest ball is 3.
 CATCH = RAMConfig(
     glimpse_px=6, n_scales=3, n_glimpses=23, core="lstm", n_classes=3, sigma=0.2, pixel_std=0.02
 )
