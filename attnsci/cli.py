@@ -17,6 +17,7 @@ from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
 from attnsci.papers.object_attention import commands as object_attention
 from attnsci.papers.ram import commands as ram
 from attnsci.training.configs import PRESETS, Device, Source
+from attnsci.training.dram_configs import PRESETS as DRAM_PRESETS
 from attnsci.training.ram_configs import PRESETS as RAM_PRESETS
 
 Paper = Literal["object-attention", "neva", "ram"]
@@ -248,6 +249,7 @@ def parse(argv: Sequence[str]) -> Any:
     # The preset's values become the defaults, so that --help shows them and flags replace them.
     gating = object_attention.Train(training=PRESETS[known(PRESETS)], preset=known(PRESETS))
     glimpses = ram.Train(training=RAM_PRESETS[known(RAM_PRESETS)], preset=known(RAM_PRESETS))
+    deep = ram.TrainDRAM(training=DRAM_PRESETS[known(DRAM_PRESETS)], preset=known(DRAM_PRESETS))
 
     @dataclasses.dataclass(frozen=True)
     class TrainCommand:
@@ -256,6 +258,8 @@ def parse(argv: Sequence[str]) -> Any:
         family: (
             Annotated[object_attention.Train, _named("object-attention", default=gating)]
             | Annotated[ram.Train, _named("ram", default=glimpses)]
+            | Annotated[ram.TrainDRAM, _named("ram-dram", default=deep)]
+            | Annotated[ram.TrainCatch, _named("ram-catch")]
         )
 
         def run(self) -> None:

@@ -33,6 +33,8 @@ COMMANDS = (
     "train",
     "train object-attention",
     "train ram",
+    "train ram-dram",
+    "train ram-catch",
     "evaluate",
     "evaluate object-attention",
     "evaluate ram",

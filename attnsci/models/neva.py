@@ -248,6 +248,9 @@ def check_images(images: Tensor, names: Sequence[str] | None) -> list[str]:
     chosen = [str(i) for i in range(len(images))] if names is None else [str(n) for n in names]
     if len(chosen) != len(images) or len(set(chosen)) != len(chosen):
         raise InvalidInput(f"{len(images)} images need as many different names; got {chosen}.")
+    least, most = images.aminmax()
+    if least >= 0 and most <= 1:
+        return chosen
     low, high = images.flatten(1).aminmax(dim=1)
     bad = ~((low >= 0) & (high <= 1))  # NaN is neither
     if bad.any():

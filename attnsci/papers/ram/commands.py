@@ -5,7 +5,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -13,6 +13,8 @@ from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.provenance import stable_hash
 from attnsci.training.configs import Device, Precision, Source
+from attnsci.training.dram_configs import PAIRS, DRAMTraining
+from attnsci.training.ram_catch_configs import CatchTraining
 from attnsci.training.ram_configs import MNIST_28, RAMTraining
 
 Preset = Literal["mnist-28", "mnist-28-long", "translated-60", "cluttered-60", "cluttered-100"]
@@ -21,12 +23,9 @@ PolicyName = Literal["mean", "sampled", "random", "centre", "grid"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Train:
-    """Train a network to look and to tell digits. The same command again resumes."""
+class Run:
+    """A training run: where it stands, on what it computes, what it keeps."""
 
-    training: Annotated[RAMTraining, tyro.conf.arg(name="")] = MNIST_28
-    preset: Preset = "mnist-28"
-    """Recipe to start from; other flags replace single settings of it."""
     out: Path | None = None
     """The run's folder; by default runs/ram-PRESET-HASH, named after the settings."""
     max_steps: int | None = None
@@ -41,6 +40,9 @@ class Train:
     """Batches between checkpoints; one is written after each epoch in any case."""
     snapshot_every: int | None = None
     """Epochs between snapshots of the weights that are kept, epoch-0050.safetensors …"""
+
+    training: ClassVar[Any]
+    preset: ClassVar[str]
 
     @property
     def folder(self) -> Path:
@@ -58,6 +60,35 @@ class Train:
             raise KeyboardInterrupt(
                 f"stopped; the same command goes on from what is saved in {self.folder}"
             ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Run):
+    """Train a network to look and to tell digits. The same command again resumes."""
+
+    training: Annotated[RAMTraining, tyro.conf.arg(name="")] = MNIST_28
+    preset: Preset = "mnist-28"
+    """Recipe to start from; other flags replace single settings of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainDRAM(Run):
+    """Train a deep network to look for two digits and read them in order."""
+
+    training: Annotated[DRAMTraining, tyro.conf.arg(name="")] = PAIRS
+    preset: Literal["dram-pairs", "dram-pairs-blind"] = "dram-pairs"
+    """Recipe to start from: with a glance at the whole first, or without (blind)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainCatch(Run):
+    """Train a network to catch a falling ball, looking and moving."""
+
+    training: Annotated[CatchTraining, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=CatchTraining
+    )
+    preset: Literal["catch"] = "catch"
+    """Recipe to start from."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What ``attnsci train ram`` does."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,15 +9,26 @@ from matplotlib.figure import Figure
 from attnsci.devices import pick_device
 from attnsci.papers.output import save_figure
 from attnsci.plotting.style import PAGE_MM, figure, style
+from attnsci.training.dram import DRAMObjective
+from attnsci.training.dram_configs import DRAMTraining
 from attnsci.training.ram import RAMObjective
-from attnsci.training.ram_configs import trainer_config
-from attnsci.training.trainer import Trainer
+from attnsci.training.ram_catch import CatchObjective
+from attnsci.training.ram_catch_configs import CatchTraining
+from attnsci.training.ram_configs import RAMTraining, trainer_config
+from attnsci.training.trainer import Objective, Trainer
 
 if TYPE_CHECKING:
-    from attnsci.papers.ram.commands import Train
+    from attnsci.papers.ram.commands import Run
 
 
-def run_train(asked: "Train") -> str:
+OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
+    RAMTraining: RAMObjective,
+    DRAMTraining: DRAMObjective,
+    CatchTraining: CatchObjective,
+}
+
+
+def run_train(asked: "Run") -> str:
     """Train as the command asks; return what to tell the user."""
     pick_device(asked.device)
     settings = {
@@ -25,46 +37,49 @@ def run_train(asked: "Train") -> str:
     }  # fmt: skip
     if asked.precision != "auto":
         settings["precision"] = asked.precision
-    trainer = Trainer(
-        RAMObjective(asked.training), asked.folder, trainer_config(asked.training, **settings)
-    )
+    objective = OBJECTIVES[type(asked.training)](asked.training)
+    trainer = Trainer(objective, asked.folder, trainer_config(asked.training, **settings))
     table = trainer.fit()
     with style():
-        save_figure(draw_training(table), asked.folder / "training")
+        save_figure(draw_training(table, objective.score), asked.folder / "training")
     last = table[table["split"] == "validation"].iloc[-1]
+    name = objective.score.replace("_", " ")
     return (
-        f"Validation error {100 * (1 - last['accuracy']):.2f} % ({int(last['n'])} digits), "
-        f"{last['saturated']:.0%} of the mean locations at the edge.\n"
+        f"Validation: {name} {last[objective.score]:.4f} (n = {int(last['n'])}).\n"
         f"Weights: {asked.folder / 'best.safetensors'}"
     )
 
 
-def draw_training(table: pd.DataFrame) -> Figure:
-    """Draw a run: loss, error, expected beside actual reward, locations at the edge.
+def draw_training(table: pd.DataFrame, score: str) -> Figure:
+    """Draw a run: loss, score, expected beside actual reward, locations at the edge.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Of `Trainer.fit`.
+    score : str
+        The column that tells how good it is, a share.
     """
     means = table[table["split"] == "train"].groupby("epoch").mean(numeric_only=True)
     validated = table[table["split"] == "validation"].set_index("epoch")
+    panels = ["loss", "wrong", "reward", *(["saturated"] if "saturated" in means else [])]
     drawn = figure(PAGE_MM, 45)
-    loss, error, reward, edge = drawn.subplots(1, 4)
+    axes = dict(zip(panels, drawn.subplots(1, len(panels)), strict=True))
     dots: dict[str, Any] = {"marker": "o" if len(means) < 20 else None, "ms": 2}
-    loss.plot(means.index + 1, means["cross_entropy"], **dots)
-    loss.set(title="cross-entropy, last glimpse", ylabel="nats", ylim=(0, None))
+    axes["loss"].plot(means.index + 1, means["loss"], **dots)
+    axes["loss"].set(title="loss", ylabel="nats")
     for values, label in ((means, "training, sampled"), (validated, "validation, mean policy")):
-        error.plot(values.index + 1, 100 * (1 - values["accuracy"]), label=label, **dots)
-    error.set(title="error", ylabel="%", yscale="log")
-    for name in ("reward", "value"):
-        label = {"reward": "came", "value": "expected"}[name]
-        reward.plot(means.index + 1, means[name], label=label, **dots)
-    reward.set(title="reward", ylim=(0, 1))
-    edge.plot(means.index + 1, means["saturated"], **dots)
-    edge.set(title="mean locations at the edge", ylabel="share", ylim=(0, 1))
-    for ax in (loss, error, reward, edge):
+        wrong = 100 * (1 - values[score])
+        axes["wrong"].plot(values.index + 1, wrong, label=label, **dots)
+    axes["wrong"].set(title=f"100 − {score.replace('_', ' ')}", ylabel="%", yscale="log")
+    for name, label in (("reward", "came"), ("value", "expected")):
+        axes["reward"].plot(means.index + 1, means[name], label=label, **dots)
+    axes["reward"].set(title="reward", ylim=(0, None))
+    if "saturated" in axes:
+        axes["saturated"].plot(means.index + 1, means["saturated"], **dots)
+        axes["saturated"].set(title="mean locations at the edge", ylabel="share", ylim=(0, 1))
+    for ax in axes.values():
         ax.set_xlabel("epoch")
-    error.legend()
-    reward.legend()
+    axes["wrong"].legend()
+    axes["reward"].legend()
     return drawn

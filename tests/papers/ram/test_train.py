@@ -28,7 +28,7 @@ def test_a_run_trains_draws_snapshots_and_resumes(tmp_path, capsys):
     line = f"train ram {TINY} --snapshot-every 1 --seed 4 --out {tmp_path}"
     assert cli.main(shlex.split(line)) == 0
     said = capsys.readouterr().out
-    assert "Validation error" in said and "Weights:" in said
+    assert "Validation: accuracy" in said and "Weights:" in said
     rows = pd.read_parquet(tmp_path / "metrics.parquet")
     assert (rows["split"] == "train").sum() == 6
     assert (tmp_path / "training.png").stat().st_size > 5000
@@ -45,12 +45,28 @@ def test_a_run_trains_draws_snapshots_and_resumes(tmp_path, capsys):
 
 @pytest.mark.parametrize("n", [1, 30])
 def test_a_run_of_any_length_is_drawn(n):
-    row = {
-        "cross_entropy": 0.5, "accuracy": 0.9, "reward": 0.9, "value": 0.8, "saturated": 0.01,
-    }  # fmt: skip
+    row = {"loss": 0.5, "accuracy": 0.9, "reward": 0.9, "value": 0.8, "saturated": 0.01}
     rows = [
         {"epoch": epoch, "split": split, **row}
         for epoch in range(n)
         for split in ("train", "validation")
     ]
-    assert len(draw_training(pd.DataFrame(rows)).axes) == 4
+    assert len(draw_training(pd.DataFrame(rows), "accuracy").axes) == 4
+    without = pd.DataFrame(rows).drop(columns="saturated")
+    assert len(draw_training(without, "accuracy").axes) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "score"),
+    [
+        ("ram-dram --source bundled --batch-size 16 --n-samples 1 --validation-scenes 20",
+         "sequence accuracy"),
+        ("ram-catch --batch-size 8 --validation-games 20", "caught"),
+    ],
+)  # fmt: skip
+def test_other_tasks_train_too(line, score, tmp_path, capsys):
+    asked = f"train {line} --max-steps 2 --device cpu --precision 32-true --out {tmp_path}"
+    assert cli.main(shlex.split(asked)) == 0
+    assert f"Validation: {score}" in capsys.readouterr().out
+    assert (tmp_path / "training.png").exists()
+    load_model(tmp_path / "last.safetensors")
