@@ -8,7 +8,9 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("name", ["analysis", "gaze", "neva", "object_attention", "ram", "recording"])
+@pytest.mark.parametrize(
+    "name", ["analysis", "gaze", "neva", "object_attention", "ram", "recording"]
+)
 def test_examples_can_be_pasted(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{name}.md").read_text("utf-8")

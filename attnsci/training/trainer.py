@@ -60,8 +60,9 @@ class Trainer:
 
     The folder holds ``last.ckpt`` (everything that resuming needs), ``best.safetensors`` and
     ``last.safetensors`` (weights with their record), snapshots if the configuration asks for
-    them, ``metrics.parquet`` (a row for each update and each validation) and ``run.json``. All are replaced whole. A run that was killed
-    continues from its last checkpoint and, on a CPU, ends with the same bits.
+    them, ``metrics.parquet`` (a row for each update and each validation) and ``run.json``. All
+    are replaced whole. A run that was killed continues from its last checkpoint and, on a CPU,
+    ends with the same bits.
 
     Parameters
     ----------
