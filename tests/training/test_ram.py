@@ -72,6 +72,55 @@ def test_reinforce_is_the_gradient_of_the_expected_reward(mean, baseline):
     assert bandit(mean, sigma, baseline) == pytest.approx((above - below) / (2 * step), abs=0.01)
 
 
+def check_policy_gradient(network=RAM, loss=policy_loss):
+    """Compare the locator's gradient with the closed form, through a rollout of the network."""
+    torch.manual_seed(0)
+    model = network(dataclasses.replace(SMALL, n_glimpses=2, bounds="none", sigma=0.2))
+    found = model.rollout(
+        torch.rand(1, 1, 28, 28), torch.Generator().manual_seed(1),
+        first=torch.tensor([14.0, 14.0]), policy="sampled", n_samples=100_000,
+    )  # fmt: skip
+    reward = reward_of(2 * found.locations[:, 1:, 0].detach() / 28 - 1)
+    loss(found.log_probs[:, 1:], reward, found.values[:, :-1]).backward()
+    driven = model.baseline.bias.grad
+    assert driven is None or not driven.count_nonzero()
+    mean, step = 2 * found.means[0, 0, 0].item() / 28 - 1, 1e-5
+    slope = (expected_reward(mean + step, 0.2) - expected_reward(mean - step, 0.2)) / (2 * step)
+    # The mean is the hyperbolic tangent of what the bias is added to.
+    wanted = slope * (1 - mean**2)
+    assert -model.locator.linear.bias.grad[0].item() == pytest.approx(wanted, abs=0.02)
+
+
+def test_the_policys_gradient_is_right_through_the_model():
+    check_policy_gradient()
+
+
+class DrawsTooWide(RAM):
+    """Draws with the root of the deviation, as if it were a variance."""
+
+    def _learned(self, policy, t, size, way, draws):
+        narrow = self.config
+        self.config = dataclasses.replace(narrow, sigma=math.sqrt(narrow.sigma))
+        try:
+            return super()._learned(policy, t, size, way, draws)
+        finally:
+            self.config = narrow
+
+
+@pytest.mark.parametrize(
+    ("network", "loss"),
+    [
+        (RAM, lambda logs, returns, values: -policy_loss(logs, returns, values)),
+        (RAM, lambda logs, returns, values: -(logs * (returns - values)).sum(1).mean()),
+        (DrawsTooWide, policy_loss),
+    ],
+    ids=["wrong sign", "advantage not detached", "two deviations"],
+)
+def test_bugs_of_published_codes_are_found(network, loss):
+    with pytest.raises(AssertionError):
+        check_policy_gradient(network, loss)
+
+
 def test_reinforce_ascends_a_reward_through_the_model():
     """Looking right pays: the mean moves right, and with the baseline it still does."""
     torch.manual_seed(0)

@@ -17,12 +17,17 @@ from attnsci.analysis.glimpses import error_by_glimpse, right
 from attnsci.analysis.inference import wilson
 from attnsci.analysis.inhibition import all_baselines
 from attnsci.analysis.statistics import bootstrap
+from attnsci.data.digit_pairs import DigitPairs
 from attnsci.data.ram_scenes import ClutteredScenes
+from attnsci.models.dram import DRAM
 from attnsci.models.ram import RAM
+from attnsci.models.ram_catch import CatchRAM
 from attnsci.models.ram_policies import InhibitedPolicy, Policy, ReplayPolicy, SaliencyPolicy
 from attnsci.models.zoo import Pretrained
 from attnsci.papers.ram.measure import scanpaths_of, show
 from attnsci.papers.ram.networks import task_of
+from attnsci.training.dram import evaluate_dram
+from attnsci.training.ram_catch import evaluate_catch
 
 N_CLASSES = 10
 COORDINATE = ["x", "y"]
@@ -393,6 +398,40 @@ def imposed_inhibition(
                 "low": back.low, "high": back.high, "n": n,
             }
         )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def pairs(model: DRAM, scenes: DigitPairs, n: int, seed: int) -> pd.DataFrame:
+    """Return how often a deep network misreads pairs of digits, whoever looks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns policy, error, low, high (%), n: a pair is wrong if a digit is.
+    """
+    rows = []
+    for policy in ("mean", "sampled", "grid", "random"):
+        found = evaluate_dram(model, scenes, policy=policy, n=n, seed=seed)
+        right_ones = round(n * (1 - float(found["sequence_error"])))
+        rows.append({"policy": policy, **percent(wilson(right_ones, n))})
+    return pd.DataFrame(rows)
+
+
+def catch(model: CatchRAM, n: int, seed: int) -> pd.DataFrame:
+    """Return how often the ball is missed, whoever looks, and where the gaze is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns policy, error, low, high (%), n; ``gaze_to_ball_px``, a mean over the last ten
+        steps of a game.
+    """
+    rows = []
+    for policy in ("mean", "centre", "random"):
+        found = evaluate_catch(model, n, seed, policy=policy)
+        away = float(np.mean(found.gaze_to_ball_px[-10:]))
+        scored = percent(wilson(round(n * found.caught), n))
+        rows.append({"policy": policy, **scored, "gaze_to_ball_px": away})
     return pd.DataFrame(rows)
 
 

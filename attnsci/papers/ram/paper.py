@@ -14,12 +14,13 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
+from attnsci.data.digit_pairs import DigitPairs
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.data.places import data_folders
 from attnsci.data.ram_scenes import PRESETS, ClutteredScenes
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
-from attnsci.models.zoo import pretrained_names
+from attnsci.models.zoo import load_model, pretrained_names
 from attnsci.papers.output import Result, save_dataset, save_figure, save_results, save_table
 from attnsci.papers.ram import experiments, figures, results
 from attnsci.papers.ram.evaluate import write_pictures
@@ -31,6 +32,7 @@ from attnsci.plotting.inhibition import plot_baselines
 from attnsci.plotting.style import style
 
 TITLE = "RAM: recurrent glimpses, trained by reinforcement"
+DEEP, PLAYER = "dram-pairs-seed0", "catch-seed0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +145,7 @@ def reproduce(request: Request) -> list[Path]:
     bench = _Bench(request)
     steps: list[Callable[[_Bench], None]] = [
         _errors, _published, _examples, _glimpses, _policies, _eccentricity, _core, _returns,
-        _similarity, _inhibition,
+        _similarity, _inhibition, _others,
     ]  # fmt: skip
     label = f"ram, {request.scale} scale"
     bar = tqdm(steps, desc=label, disable=None)
@@ -283,6 +285,16 @@ def _inhibition(bench: _Bench) -> None:
     table = bench.table(pd.concat(parts, ignore_index=True), "inhibition")
     bench.draw(figures.draw_inhibition(table), "inhibition")
     bench.rows += results.inhibition_rows(table)
+
+
+def _others(bench: _Bench) -> None:
+    """Measure the deep network on pairs of digits, and the one that plays Catch."""
+    deep = load_model(DEEP).model.to(bench.device)
+    scenes = DigitPairs(bench.digits, seed=bench.seed, device=bench.device)
+    read = bench.table(experiments.pairs(deep, scenes, bench.n, bench.seed), "pairs")
+    player = load_model(PLAYER).model.to(bench.device)
+    played = bench.table(experiments.catch(player, bench.n, bench.seed), "catch")
+    bench.rows += results.pair_rows(read) + results.catch_rows(played)
 
 
 def _train(request: Request) -> list[str]:

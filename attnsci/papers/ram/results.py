@@ -210,3 +210,42 @@ def inhibition_rows(table: pd.DataFrame) -> list[Result]:
         )
         for _, row in table.iterrows()
     ]  # fmt: skip
+
+
+def pair_rows(table: pd.DataFrame) -> list[Result]:
+    """Return how often pairs of digits are misread.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `experiments.pairs`.
+    """
+    note = "the paper's pairs are other scenes, and its reader is told less: no replication"
+    return [
+        Result(
+            f"pairs misread (%), DRAM, {row['policy']} policy",
+            "DRAM 5, without context 7, RAM 9" if row["policy"] == "mean" else "", "",
+            row["error"], row["low"], row["high"], int(row["n"]),
+            note=note if row["policy"] == "mean" else "",
+        )
+        for _, row in table.iterrows()
+    ]  # fmt: skip
+
+
+def catch_rows(table: pd.DataFrame) -> list[Result]:
+    """Return how often the ball is missed.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `experiments.catch`.
+    """
+    return [
+        Result(
+            f"balls missed (%), Catch, {row['policy']} gaze",
+            "about 15 (unverified)" if row["policy"] == "mean" else "", "",
+            row["error"], row["low"], row["high"], int(row["n"]), "games",
+            note=f"gaze {row['gaze_to_ball_px']:.1f} px from the ball, last ten steps",
+        )
+        for _, row in table.iterrows()
+    ]  # fmt: skip
