@@ -10,6 +10,7 @@ from attnsci.data.catch import Catch
 from attnsci.errors import InvalidInput
 from attnsci.models.ram_catch import CatchRAM
 from attnsci.models.ram_config import CATCH, MNIST_28, RAMConfig
+from attnsci.models.zoo import load_model
 from attnsci.training.configs import TrainerConfig
 from attnsci.training.ram_catch import (
     FLOOR,
@@ -209,3 +210,14 @@ def test_it_learns_to_catch_in_a_small_room(tmp_path):
     rows = Trainer(CatchObjective(config), tmp_path, settings).fit()
     start = evaluate_catch(seeded(model), 1000, size=6).caught
     assert start < 0.45 and rows.iloc[-1]["caught"] > 0.62
+
+
+def test_the_shipped_weights_catch_with_their_gaze_on_the_ball():
+    network = load_model("ram-catch-seed0")
+    assert network.record["training"]["leniency_px"] == PRESETS["catch"].leniency_px
+    found = evaluate_catch(network.model, 1000, seed=1)
+    assert found.caught > 0.9  # .9385 of 10,000; the paper's 85 %
+    # The gaze meets the ball half-way down and goes with it.
+    assert max(found.gaze_to_ball_px[15:20]) < 4 < 12 < found.gaze_to_ball_px[0]
+    for elsewhere in ("centre", "random"):
+        assert evaluate_catch(network.model, 1000, seed=1, policy=elsewhere).caught < 0.5
