@@ -29,7 +29,7 @@ def load_network(name_or_path: str) -> Pretrained:
     if Path(name_or_path).suffix in PUBLISHED:
         return Pretrained(RAM.from_reference(name_or_path), {})
     found = load_model(name_or_path)
-    if not isinstance(found.model, RAM):
+    if type(found.model) is not RAM:  # one that plays has no classes
         raise InvalidInput(
             f"{name_or_path} is a {type(found.model).__name__}, and this needs a RAM network such "
             "as ram-mnist-28-seed0."

@@ -32,7 +32,7 @@ from attnsci.plotting.inhibition import plot_baselines
 from attnsci.plotting.style import style
 
 TITLE = "RAM: recurrent glimpses, trained by reinforcement"
-DEEP, PLAYER = "dram-pairs-seed0", "catch-seed0"
+DEEP, PLAYER = "dram-pairs-seed0", "ram-catch-seed0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,8 @@ class _Bench:
         self.source = request.source or ("full" if request.scale == "paper" else "bundled")
         self.device = pick_device(request.device)
         names = _train(request) if request.train else list(request.weights)
-        names = names or [name for name in pretrained_names() if name.startswith("ram-")]
+        shipped = tuple(f"ram-{task}" for task in PRESETS)
+        names = names or [name for name in pretrained_names() if name.startswith(shipped)]
         self.networks = [Network(name, load_network(name)) for name in names]
         for network in self.networks:
             network.model.to(self.device)

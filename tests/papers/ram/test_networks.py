@@ -32,3 +32,5 @@ def test_what_cannot_be_shown_is_refused(cluttered):
         scenes_for(network, cluttered, task="mnist-28")
     with pytest.raises(InvalidInput, match="is a ObjectAttention, and this needs a RAM"):
         load_network("mnist-2-seed0")
+    with pytest.raises(InvalidInput, match="is a CatchRAM, and this needs a RAM"):
+        load_network("ram-catch-seed0")

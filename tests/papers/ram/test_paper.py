@@ -43,6 +43,10 @@ def test_every_figure_is_drawn_and_every_number_has_its_interval(
     wrong = float((stored["logits"].isel(glimpse=-1).argmax("class") != stored["label"]).mean())
     row = errors[(errors["network"] == plain) & (errors["policy"] == "mean")]
     assert row["error"].item() == pytest.approx(100 * wrong)
+    played = pd.read_csv(tmp_path / "catch.csv").set_index("policy")
+    assert played.loc["mean", "high"] < played.loc["centre", "low"]
+    read = pd.read_csv(tmp_path / "pairs.csv").set_index("policy")
+    assert read.loc["mean", "high"] < read.loc["random", "low"]
     held = pd.read_csv(tmp_path / "inhibition.csv").pivot_table(
         "estimate", "strength", ["task", "measure"]
     )
