@@ -6,6 +6,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "bars": ["BarConfig", "BarScenes"],
+        "catch": ["Catch"],
+        "digit_pairs": ["DigitPairs", "PairConfig"],
         "digit_scenes": ["DigitScenes", "SceneConfig"],
         "digits": ["Digits", "load_mnist", "official_indices_of_bundled"],
         "fetch": ["check", "fetch_mnist", "get"],

@@ -5,7 +5,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -26,6 +26,10 @@ PolicyName = Literal["mean", "sampled", "random", "centre", "grid"]
 class Run:
     """A training run: where it stands, on what it computes, what it keeps."""
 
+    if TYPE_CHECKING:  # each command has these as its first flags
+        training: Any
+        preset: str
+
     out: Path | None = None
     """The run's folder; by default runs/ram-PRESET-HASH, named after the settings."""
     max_steps: int | None = None
@@ -40,9 +44,6 @@ class Run:
     """Batches between checkpoints; one is written after each epoch in any case."""
     snapshot_every: int | None = None
     """Epochs between snapshots of the weights that are kept, epoch-0050.safetensors …"""
-
-    training: ClassVar[Any]
-    preset: ClassVar[str]
 
     @property
     def folder(self) -> Path:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from attnsci.analysis.glimpses import right
 from attnsci.analysis.inference import wilson
-from attnsci.analysis.statistics import bootstrap
+from attnsci.analysis.statistics import Estimate, bootstrap
 from attnsci.data.ram_scenes import ClutteredScenes
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
@@ -102,7 +102,7 @@ def error_table(shown: xr.Dataset, seed: int = 0) -> pd.DataFrame:
     answers = right(shown["logits"], shown["label"])
     if _looks(shown) > 1:
         answers = answers.groupby("scene").mean()
-    rows = []
+    rows: list[tuple[str, Estimate]] = []
     for glimpse, each in zip(
         shown["glimpse"].values, answers.transpose("glimpse", ...), strict=True
     ):
@@ -111,12 +111,12 @@ def error_table(shown: xr.Dataset, seed: int = 0) -> pd.DataFrame:
             wilson(int(sample.sum()), len(sample)) if _looks(shown) == 1
             else bootstrap(sample, seed=seed)
         )  # fmt: skip
-        rows.append([str(glimpse), found])
+        rows.append((str(glimpse), found))
     if _looks(shown) > 1:
         mean = probabilities(shown["logits"].isel(glimpse=-1)).groupby("scene").mean()
         label = shown["label"].groupby("scene").first()
         called = (mean.argmax("class") == label).to_numpy()
-        rows.append(["all looks", wilson(int(called.sum()), len(called))])
+        rows.append(("all looks", wilson(int(called.sum()), len(called))))
     return pd.DataFrame(
         [
             {
@@ -199,5 +199,5 @@ def _seen(shown: xr.Dataset, config: RAMConfig) -> xr.DataArray:
 
 def probabilities(logits: xr.DataArray) -> xr.DataArray:
     """Return the softmax of `logits` along ``class``."""
-    odds = np.exp(logits - logits.max("class"))
+    odds: xr.DataArray = np.exp(logits - logits.max("class"))
     return odds / odds.sum("class")

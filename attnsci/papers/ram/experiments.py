@@ -43,7 +43,7 @@ class Network:
     @property
     def model(self) -> RAM:
         """The network."""
-        return self.pretrained.model  # type: ignore[no-any-return]
+        return self.pretrained.model
 
     @property
     def task(self) -> str:

@@ -157,7 +157,7 @@ def draw_core(found: dict[str, Any], n_units: int = 6) -> Figure:
         Units with a map of their own: those that gaze drives most.
     """
     drawn = figure(PAGE_MM, 98)
-    top, bottom = drawn.subfigures(2, 1, height_ratios=[1, 1.5])
+    top, bottom = drawn.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.5])[:, 0]
     shares = found["shares"]["share"]
     gaze = shares.sel(by="gaze").fillna(0)
     units = gaze.argsort().to_numpy()[::-1][:n_units]

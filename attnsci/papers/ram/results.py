@@ -141,10 +141,11 @@ def core_rows(found: dict[str, Any], task: str) -> list[Result]:
     for lag, what in ((-1, "the place before"), (1, "the place to come")):
         at = decoded.sel(lag=lag)
         gain = found["decoded"].sel(lag=lag)
+        value, low, high = (float(at[name]) for name in ("r_squared", "low", "high"))
         rows.append(
             Result(
                 f"R² of {what}, decoded from the core, {task}",
-                "", "", *(float(at[name]) for name in ("r_squared", "low", "high")),
+                "", "", value, low, high,
                 int(found["looking"].sizes["stimulus"]),
                 note=f"{float(gain['gain']):+.2f} [{float(gain['gain_low']):+.2f}, "
                 f"{float(gain['gain_high']):+.2f}] beside the current place alone",

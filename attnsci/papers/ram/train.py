@@ -31,7 +31,7 @@ OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
 def run_train(asked: "Run") -> str:
     """Train as the command asks; return what to tell the user."""
     pick_device(asked.device)
-    settings = {
+    settings: dict[str, Any] = {
         "max_steps": asked.max_steps, "device": asked.device, "devices": asked.devices,
         "save_every": asked.save_every, "snapshot_every": asked.snapshot_every,
     }  # fmt: skip
