@@ -80,6 +80,26 @@ def _gather(images: Tensor, axis: int, start: Tensor, size: int, fill: float) ->
     return images.gather(axis, index).masked_fill(~inside.view(shape), fill)
 
 
+def fixation_at(offset: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the fixations (..., 2), (x, y) in continuous pixels, of offsets from the centre.
+
+    Parameters
+    ----------
+    offset : Tensor, shape (..., 2)
+        (row, column) from the image's centre, in pixels, positive down and right.
+    size : tuple of int
+        Height and width of the image.
+
+    Examples
+    --------
+    >>> fixation_at(torch.tensor([3.0, -10.0]), (128, 128)).tolist()
+    [54.0, 67.0]
+    """
+    height, width = size
+    row, column = offset.unbind(-1)
+    return torch.stack([column + width / 2, row + height / 2], -1)
+
+
 def _check_images(images: Tensor) -> None:
     if images.ndim != 4 or not images.is_floating_point():
         raise InvalidInput(

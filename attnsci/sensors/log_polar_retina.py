@@ -8,7 +8,6 @@ geometrically, filters grow with them, and every other ring is turned by half a 
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from attnsci.sensors.bank_cache import cached_bank
 from attnsci.sensors.centred import CentredSensor
 from attnsci.sensors.linear_inverse import LinearInverse
 from attnsci.sensors.log_gabor import log_gabor_filters
+from attnsci.sensors.quarter_turns import QuarterTurnBank
 from attnsci.sensors.whitening import Whitening, WhiteningConfig
 
 
@@ -65,6 +65,11 @@ class LogPolarConfig:
         check_fraction("ecc_max", self.ecc_max)
         if self.size % 2:
             raise InvalidInput(f"size must be even, so that the field has a centre: {self.size}.")
+        if self.n_azimuth % 4:
+            raise InvalidInput(
+                f"n_azimuth must be a multiple of 4, so that all quadrants are alike; got "
+                f"{self.n_azimuth}."
+            )
         if not self.rho > 1:
             raise InvalidInput(f"rho must be above 1, so that rings grow; got {self.rho!r}.")
 
@@ -102,59 +107,63 @@ class LogPolarConfig:
         return self.radius_px[:, None] * torch.stack([angle.cos(), angle.sin()], -1)
 
 
-def log_polar_filters(config: LogPolarConfig) -> Iterator[tuple[int, Tensor]]:
-    """Build the bank in double precision, one azimuth after the other.
+def log_polar_filters(config: LogPolarConfig, azimuth: int) -> Tensor:
+    """Return the filters at one azimuth of every ring, in double precision.
 
-    Yields
-    ------
+    Parameters
+    ----------
+    config : LogPolarConfig
     azimuth : int
-    filters : Tensor, shape (n_theta, n_ecc, n_phase, size, size), float64
+        Index of the place on the ring.
+
+    Returns
+    -------
+    Tensor, shape (n_theta, n_ecc, n_phase, size, size), float64
 
     Examples
     --------
-    >>> config = LogPolarConfig(size=32, n_azimuth=8, n_ecc=4)
-    >>> azimuth, filters = next(log_polar_filters(config))
-    >>> azimuth, filters.shape
-    (0, torch.Size([6, 4, 2, 32, 32]))
+    >>> log_polar_filters(LogPolarConfig(size=32, n_azimuth=8, n_ecc=4), 0).shape
+    torch.Size([6, 4, 2, 32, 32])
     """
     sf_0 = (0.5 * config.sf_0_r / config.eccentricity).clamp(max=config.sf_0_max)
     tilt = torch.arange(config.n_theta, dtype=torch.float64) * (math.pi / config.n_theta)
-    centres, angles = config.centres + config.size / 2, config.azimuth
-    for azimuth in range(config.n_azimuth):
-        filters = log_gabor_filters(
-            config.size,
-            centres[azimuth].repeat(config.n_theta, 1),
-            (tilt[:, None] + angles[azimuth]).flatten(),
-            sf_0.repeat(config.n_theta),
-            b_sf=config.b_sf,
-            b_theta=config.b_theta,
-            n_phases=config.n_phase,
-        )
-        yield azimuth, filters.unflatten(0, (config.n_theta, config.n_ecc))
+    centres = config.centres[azimuth] + config.size / 2
+    filters = log_gabor_filters(
+        config.size,
+        centres.repeat(config.n_theta, 1),
+        (tilt[:, None] + config.azimuth[azimuth]).flatten(),
+        sf_0.repeat(config.n_theta),
+        b_sf=config.b_sf,
+        b_theta=config.b_theta,
+        n_phases=config.n_phase,
+    )
+    return filters.unflatten(0, (config.n_theta, config.n_ecc))
 
 
-def log_polar_bank(config: LogPolarConfig) -> dict[str, np.ndarray]:
-    """Build the bank and the energy of its filters at each place.
+def log_polar_quadrant(config: LogPolarConfig) -> dict[str, np.ndarray]:
+    """Build the filters of the first quadrant; the others are its quarter turns.
 
     Returns
     -------
     dict
-        ``bank``: (n_theta, n_azimuth, n_ecc, n_phase, size²), float32. ``energy``: (n_azimuth,
-        n_ecc, size²), float64, squares summed over orientation and phase, divided by their sum.
+        ``bank``: (n_theta, n_azimuth / 4, n_ecc, n_phase, size²), float32. ``energy``:
+        (n_azimuth / 4, n_ecc, size²), float64, squares of the filters summed over orientation
+        and phase, divided by their sum over pixels.
     """
-    pixels = config.size**2
-    bank = np.empty((*config.shape, pixels), np.float32)
-    energy = np.empty((config.n_azimuth, config.n_ecc, pixels))
-    for azimuth, filters in log_polar_filters(config):
+    quarter, pixels = config.n_azimuth // 4, config.size**2
+    bank = np.empty((config.n_theta, quarter, config.n_ecc, config.n_phase, pixels), np.float32)
+    energy = np.empty((quarter, config.n_ecc, pixels))
+    for azimuth in range(quarter):
+        filters = log_polar_filters(config, azimuth)
         bank[:, azimuth] = filters.flatten(-2).numpy()
         squares = filters.square_().sum((0, 2)).flatten(-2)
         energy[azimuth] = (squares / squares.sum(-1, keepdim=True)).numpy()
     return {"bank": bank, "energy": energy}
 
 
-def load_log_polar_bank(config: LogPolarConfig) -> dict[str, np.ndarray]:
-    """Return `log_polar_bank` of `config`, kept on disk; see `attnsci.sensors.bank_cache`."""
-    return cached_bank("log-polar", config, lambda: log_polar_bank(config))
+def load_log_polar_quadrant(config: LogPolarConfig) -> dict[str, np.ndarray]:
+    """Return `log_polar_quadrant` of `config`, kept on disk: see `attnsci.sensors.bank_cache`."""
+    return cached_bank("log-polar", config, lambda: log_polar_quadrant(config))
 
 
 class LogPolarRetina(CentredSensor):
@@ -172,11 +181,6 @@ class LogPolarRetina(CentredSensor):
     fill : float
         What is seen off the image.
 
-    Attributes
-    ----------
-    bank : Tensor, shape (F, size²), float32
-        Filters in the order (orientation, azimuth, eccentricity, phase); not in the state dict.
-
     Raises
     ------
     InvalidInput
@@ -192,7 +196,6 @@ class LogPolarRetina(CentredSensor):
     """
 
     n_channels = 1
-    bank: Tensor
 
     def __init__(
         self,
@@ -210,14 +213,32 @@ class LogPolarRetina(CentredSensor):
             )
         self.config = config
         self.whitening = None if whitening is None else Whitening(whitening, fill)
-        bank = torch.from_numpy(load_log_polar_bank(config)["bank"]).flatten(0, 3)
-        self.register_buffer("bank", bank, persistent=False)
+        quadrant = torch.from_numpy(load_log_polar_quadrant(config)["bank"])
+        self.quadrants = QuarterTurnBank(quadrant.flatten(0, 3))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return the features (N, F) of windows (N, 1, size, size)."""
+        """Return the features (N, F) of windows (N, 1, size, size).
+
+        Their order is (orientation, azimuth, eccentricity, phase), the last fastest.
+        """
         if self.whitening is not None:
             images = self.whitening.encode(images)
-        return images.flatten(1) @ self.bank.T
+        return self._in_order(self.quadrants(images.flatten(1)).unflatten(2, self._quadrant))
+
+    def bank(self) -> Tensor:
+        """Return all filters (F, size²), in the order of the features."""
+        dense = self.quadrants.dense().unflatten(1, self._quadrant)
+        return self._in_order(dense.movedim(-1, 0)).T
+
+    @property
+    def _quadrant(self) -> tuple[int, int, int, int]:
+        n_theta, n_azimuth, n_ecc, n_phase = self.config.shape
+        return n_theta, n_azimuth // 4, n_ecc, n_phase
+
+    @staticmethod
+    def _in_order(turns: Tensor) -> Tensor:
+        """Move the quarter turns (axis 1) behind the orientations and flatten from there."""
+        return turns.movedim(1, 2).flatten(1)
 
     def inverse(self, features: Tensor) -> Tensor:
         """Return the whitened windows (N, 1, size, size) nearest to features (N, F)."""
@@ -225,4 +246,4 @@ class LogPolarRetina(CentredSensor):
 
     @functools.cached_property
     def _decoder(self) -> LinearInverse:
-        return LinearInverse(self.bank)
+        return LinearInverse(self.bank())
