@@ -60,9 +60,11 @@ class NoisyDigits(Stimuli):
         Values in [0, 1].
     metadata : dict of str to Tensor, each of shape (N,)
         ``label`` and ``index`` as given; ``dy``, ``dx`` (int64) how far down and to the right the
-        digit is, in pixels, and ``eccentricity`` their length; ``contrast`` and ``noise``;
+        digit is, in pixels, and ``eccentricity`` their length; ``contrast`` (drawn for a digit out
+        of view, too) and ``noise``;
         ``noise_peak``, the greatest deviation of the noise from grey, before scenes are stretched;
-        ``visible``, False where no ink is within the scene.
+        ``visible``, False where no ink is within the scene. Labels are on the device of the images,
+        all else on the CPU.
     config : NoisyDigitsConfig
         How scenes are laid out.
     mode : str
