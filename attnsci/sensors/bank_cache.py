@@ -79,7 +79,7 @@ def cached_bank(kind: str, parameters: Any, build: Callable[[], Arrays]) -> dict
     if path.exists():
         try:
             # Reading an entry to its end verifies its checksum.
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:
                 return {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             warnings.warn(
