@@ -149,7 +149,7 @@ def objective_of(task: Task, digits: Digits, n_samples: int = 1) -> RAMObjective
     model = ours_with_weights_of(published(task)).config
     recipe = RAMTraining(
         model, size=task.size, n_samples=n_samples, batch_size=BATCH, source="bundled",
-        reinforce_weight=REINFORCE, learning_rate=RATE,
+        learning_rate=RATE,
     )  # fmt: skip
     return RAMObjective(recipe, digits)
 

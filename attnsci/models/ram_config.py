@@ -17,7 +17,7 @@ Baseline = Literal["linear", "sigmoid"]
 
 @dataclasses.dataclass(frozen=True)
 class RAMConfig:
-    """Architecture; the defaults are `PRESETS` "mnist-28".
+    """Architecture; the defaults are those of Mnih et al. for digits of 28 pixels.
 
     Raises
     ------
@@ -90,10 +90,10 @@ class RAMConfig:
         return self.n_scales * self.channels * self.glimpse_px**2
 
 
-MNIST_28 = RAMConfig(pixel_mean=0.1307, pixel_std=0.3081)
-TRANSLATED_60 = RAMConfig(glimpse_px=12, n_scales=3, sigma=0.15)
-CLUTTERED_60 = RAMConfig(glimpse_px=12, n_scales=3, sigma=0.15)
-CLUTTERED_100 = RAMConfig(glimpse_px=12, n_scales=4, n_glimpses=8, sigma=0.15)
+MNIST_28 = RAMConfig(pixel_mean=0.1307, pixel_std=0.3081, readout="every")
+TRANSLATED_60 = RAMConfig(glimpse_px=12, n_scales=3, sigma=0.15, pixel_std=0.15, readout="every")
+CLUTTERED_60 = dataclasses.replace(TRANSLATED_60, sigma=0.2)
+CLUTTERED_100 = dataclasses.replace(CLUTTERED_60, n_scales=4, n_glimpses=8)
 # Averaged over 4×4 pixels the ball is 1/16. Public code takes the maximum of a block instead. That
 # says no more of a single pixel on black, and less of the paddle, of which a part then looks like
 # the whole; so blocks are averaged as everywhere, and pixels scaled: the faintest ball is 3.

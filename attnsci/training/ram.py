@@ -161,10 +161,15 @@ class RAMObjective:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
             self.model: nn.Module = RAM(config.model)
+        self._seeing = [
+            weight
+            for name, weight in self.model.named_parameters()
+            if not name.startswith("locator.")
+        ]
         self._epoch = -1
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Return Adam."""
+        """Return Adam; each part's gradient is of its own term, so that these need no weights."""
         return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate, fused=True)
 
     def n_batches(self, epoch: int) -> int:
@@ -222,13 +227,14 @@ class RAMObjective:
             losses = losses_of(rollout, labels, config.reward)
         loss = (
             losses.cross_entropy
-            + (config.reinforce_weight * losses.policy if config.gaze == "learned" else 0)
+            + (losses.policy if config.gaze == "learned" else 0)
             + config.baseline_weight * losses.baseline
         )
         if config.model.readout == "every" or config.early_weight:
             loss = loss + (config.early_weight or 1.0) * early_loss(rollout, labels)
         optimizer.zero_grad()
         fabric.backward(loss)
+        nn.utils.clip_grad_norm_(self._seeing, config.clip)
         optimizer.step()
         yield {
             "loss": loss.item(),
@@ -259,7 +265,7 @@ class RAMObjective:
         if float(found["saturated"]) > 0.5:
             warnings.warn(
                 f"{found['saturated']:.0%} of the mean locations are stuck at the edge of the "
-                "image: the policy does not learn. Lower learning_rate or reinforce_weight, or "
+                "image: the policy does not learn. Lower learning_rate, or "
                 "raise n_samples.",
                 RuntimeWarning,
                 stacklevel=2,

@@ -22,7 +22,8 @@ from attnsci.sensors import glimpse
 )  # fmt: skip
 def test_parameters_are_counted(name, linear, with_hidden):
     def count(**settings):
-        return sum(p.numel() for p in RAM(preset(name), **settings).parameters())
+        model = RAM(preset(name), readout="last", **settings)
+        return sum(p.numel() for p in model.parameters())
 
     assert count() == with_hidden - 512
     assert count(locator_hidden=0) == linear - 512
