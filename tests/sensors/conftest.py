@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def bank_folder(tmp_path_factory):
+@pytest.fixture(scope="session")
+def session_banks(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("banks")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bank_folder(session_banks):
+    """For a module at a time: tests of other rooms keep the cache they expect."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("ATTNSCI_CACHE", str(folder))
-        yield folder
+        patch.setenv("ATTNSCI_CACHE", str(session_banks))
+        yield
 
 
 @pytest.fixture(scope="session")
