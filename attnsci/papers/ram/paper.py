@@ -103,7 +103,8 @@ class _Bench:
         sets: dict[Any, dict[int, Network]] = {}
         for network in self.networks:
             if network.gaze == "learned":
-                mine = sets.setdefault((network.task, network.n_glimpses), {})
+                epochs = network.pretrained.record.get("training", {}).get("epochs")
+                mine = sets.setdefault((network.task, network.n_glimpses, epochs), {})
                 mine.setdefault(network.seed, network)
         return list(max(sets.values(), key=len).values())
 
