@@ -12,6 +12,7 @@ SMALL = {
     "human_comparison": "4",
     "neva": "2",
     "object_attention": "40",
+    "ram": "60",
     "record_your_own_model": "8",
 }
 WITH_DATA = {"human_comparison"}
