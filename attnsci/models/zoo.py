@@ -19,7 +19,11 @@ from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConf
 from attnsci.models.ram import RAM
 from attnsci.models.ram_catch import CatchRAM
 from attnsci.models.ram_config import RAMConfig
+from attnsci.models.spatial_transformer import SpatialTransformer
+from attnsci.models.spatial_transformer_config import SpatialTransformerConfig
 from attnsci.models.weights import load_weights
+from attnsci.models.what_where import WhatNet, WhereNet
+from attnsci.models.what_where_config import WhatConfig, WhereConfig
 from attnsci.provenance import from_json, to_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -28,6 +32,9 @@ FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
     "ObjectAttention": (ObjectAttention, ObjectAttentionConfig),
     "DnCNN": (DnCNN, DnCNNConfig),
     "NeVAPolicy": (NeVAPolicy, NeVAPolicyConfig),
+    "SpatialTransformer": (SpatialTransformer, SpatialTransformerConfig),
+    "WhatNet": (WhatNet, WhatConfig),
+    "WhereNet": (WhereNet, WhereConfig),
     "RAM": (RAM, RAMConfig),
     "CatchRAM": (CatchRAM, RAMConfig),
     "DRAM": (DRAM, DRAMConfig),
