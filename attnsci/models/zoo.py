@@ -22,8 +22,8 @@ from attnsci.models.ram_config import RAMConfig
 from attnsci.models.spatial_transformer import SpatialTransformer
 from attnsci.models.spatial_transformer_config import SpatialTransformerConfig
 from attnsci.models.weights import load_weights
-from attnsci.models.what_where import WhatNet, WhereNet
 from attnsci.models.what_where_config import WhatConfig, WhereConfig
+from attnsci.models.what_where_nets import WhatNet, WhereNet
 from attnsci.provenance import from_json, to_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
