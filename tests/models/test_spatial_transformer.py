@@ -18,7 +18,6 @@ from attnsci.models.spatial_transformer_config import (
     SpatialTransformerConfig,
     preset,
 )
-from attnsci.models.standardiser import Standardiser
 from attnsci.provenance import from_json, to_json
 from attnsci.sensors.affine import SAMPLERS
 from attnsci.sensors.centred import window
@@ -151,18 +150,6 @@ def test_features_are_standardised_by_the_images_that_were_fitted():
     twin = SpatialTransformer()
     twin.load_state_dict(model.state_dict())
     assert torch.equal(twin(images[:3]), model(images[:3]))
-
-
-def test_a_constant_feature_is_not_blown_up():
-    scale = Standardiser(2)
-    scale.fit(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
-    assert scale.std.tolist() == pytest.approx([1.0, 1e-4])
-    with pytest.raises(InvalidInput, match="above 0"):
-        scale.fit(torch.ones(3, 2))
-    with pytest.raises(InvalidInput, match="2 rows"):
-        scale.fit(torch.ones(1, 2))
-    with pytest.raises(InvalidInput, match="shape"):
-        scale.fit(torch.ones(3, 4))
 
 
 def test_a_circular_azimuth_has_no_seam():

@@ -74,44 +74,6 @@ class Answers(nn.Module):
         return torch.stack([mean, 1 - mean, torch.zeros_like(mean)], 1)
 
 
-def count(module):
-    return sum(weights.numel() for weights in module.parameters())
-
-
-def test_parameters_are_counted():
-    assert count(WhatNet()) == 431_080
-    assert count(WhereNet(where_preset("where-published"))) == 4_126_240
-    assert count(WhereNet()) == 4_126_240
-    assert count(WhereNet(where_preset("where-notebook"))) == 4_126_240 - 4_000
-
-
-def test_where_in_its_full_size_reads_2880_features_and_answers_240_cells():
-    where = WhereNet(where_preset("where-published"))
-    assert where.config.n_features == 2880
-    assert where(torch.randn(2, 2880)).shape == (2, 240)
-
-
-def test_dropout_is_for_training_only():
-    where, features = WhereNet(SMALL, dropout=0.5), torch.randn(4, SMALL.n_features)
-    assert not torch.equal(where(features), where(features))
-    where.eval()
-    assert torch.equal(where(features), where(features))
-
-
-def test_gradients_reach_all_of_where_and_what(nets, images):
-    where = WhereNet(SMALL, batch_norm=True, standardised=True)
-    features = where_retina(SMALL)(images)
-    with pytest.raises(InvalidInput, match="not known yet"):
-        where(features)
-    where.fit_features(features)
-    target = torch.full((6, SMALL.n_cells), 0.3)
-    nn.functional.binary_cross_entropy_with_logits(where(features), target).backward()
-    assert all(bool(weights.grad.abs().sum() > 0) for weights in where.parameters())
-    what = WhatNet()
-    what(images[..., 18:46, 18:46]).logsumexp(1).sum().backward()
-    assert all(bool(weights.grad.abs().sum() > 0) for weights in what.parameters())
-
-
 def test_no_saccade_is_the_crop_at_the_centre(nets, images):
     model = WhatWhere(*nets, n_saccades=0)
     found = model.rollout(images)
