@@ -96,10 +96,11 @@ class RAM(GlimpseModel[Rollout]):
         heads = config.n_glimpses if config.readout == "every" else 1
         self.readout = nn.ModuleList(nn.Linear(n, config.n_classes) for _ in range(heads))
         self.baseline = nn.Linear(n, 1)
-        for part in (self.what, self.where, self.glimpse):
-            nn.init.kaiming_normal_(part[0].weight)  # their units are rectified
-        for part in (self.what, self.glimpse):
-            nn.init.zeros_(part[0].bias)
+        for layer in nn.Sequential(*self.what, *self.where, *self.glimpse):
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)  # its units are rectified
+                if layer.in_features > 2:  # places want units with thresholds here and there
+                    nn.init.zeros_(layer.bias)
 
     @classmethod
     def from_reference(cls, path: str | os.PathLike[str], **settings: Any) -> "RAM":

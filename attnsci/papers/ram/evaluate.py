@@ -199,5 +199,7 @@ def _seen(shown: xr.Dataset, config: RAMConfig) -> xr.DataArray:
 
 def probabilities(logits: xr.DataArray) -> xr.DataArray:
     """Return the softmax of `logits` along ``class``."""
-    odds: xr.DataArray = np.exp(logits - logits.max("class"))
-    return odds / odds.sum("class")
+    from scipy.special import softmax
+
+    core = {"input_core_dims": [["class"]], "output_core_dims": [["class"]]}
+    return xr.apply_ufunc(softmax, logits, kwargs={"axis": -1}, **core).transpose(*logits.dims)

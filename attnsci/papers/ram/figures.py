@@ -79,7 +79,7 @@ def draw_glimpses(curves: pd.DataFrame, errors: pd.DataFrame) -> Figure:
     for ax, task in zip(drawn.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         own = errors[
             (errors["task"] == task) & (errors["policy"] == "mean") & (errors["seed"] == 0)
-        ].sort_values("n_glimpses")
+        ].drop_duplicates("n_glimpses", keep="last")
         for colour, (readout, label) in zip(
             PALETTE, (("head", "its own readout"), ("probe", "linear probe")), strict=False
         ):
@@ -105,11 +105,13 @@ def draw_policies(table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         Of `experiments.policies`, with column ``task``.
     """
-    tasks = list(dict.fromkeys(table["task"]))
+    tasks, names = (list(dict.fromkeys(table[column])) for column in ("task", "policy"))
     drawn = figure(PAGE_MM, 55)
     axes = drawn.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
     for ax, task in zip(axes, tasks, strict=True):
-        plot_estimates(table[table["task"] == task], "policy", "error", ax=ax)
+        # The same rows in every panel, empty where a task lacks a policy.
+        rows = table[table["task"] == task].set_index("policy").reindex(names).reset_index()
+        plot_estimates(rows, "policy", "error", ax=ax)
         ax.set(title=TITLES[task], xlabel="test error (%)")
         ax.set_xlim(left=0)
     return drawn
