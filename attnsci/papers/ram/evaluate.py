@@ -201,5 +201,8 @@ def probabilities(logits: xr.DataArray) -> xr.DataArray:
     """Return the softmax of `logits` along ``class``."""
     from scipy.special import softmax
 
-    core = {"input_core_dims": [["class"]], "output_core_dims": [["class"]]}
-    return xr.apply_ufunc(softmax, logits, kwargs={"axis": -1}, **core).transpose(*logits.dims)
+    found: xr.DataArray = xr.apply_ufunc(
+        softmax, logits, input_core_dims=[["class"]], output_core_dims=[["class"]],
+        kwargs={"axis": -1},
+    )  # fmt: skip
+    return found.transpose(*logits.dims)
