@@ -88,7 +88,7 @@ print(recording)
 decoded = decode_position(
     shown["hidden"].drop_vars(["x", "y"]), shown["location"].drop_vars(["x", "y"]), [-2, -1, 0, 1]
 )
-print(decoded["r_squared"].to_pandas().round(2))
+decoded["r_squared"].to_pandas().round(2)
 
 # %% [markdown]
 # ## Inhibition of return?
