@@ -80,6 +80,12 @@ class NoisyDigits(Stimuli):
     seed: tuple[int, ...]
     split: Split
 
+    @property
+    def places(self) -> Tensor:
+        """Middle of each digit (N, 2), float32, in continuous pixels (x, y) of the scene."""
+        offsets = torch.stack([self.metadata["dx"], self.metadata["dy"]], 1)
+        return (offsets + self.config.size / 2).to(self.image)
+
     def provenance(self) -> dict[str, Any]:
         """Return what is needed, besides the digits, to make the same scenes again."""
         return {

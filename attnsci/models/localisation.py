@@ -110,7 +110,9 @@ class PoloLocalisation(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features (N, F) that the layers read."""
-        features = self.retina(images).flatten(1)
+        # Features differ in scale by a factor of fifty: half precision would lose the small ones.
+        with torch.autocast(images.device.type, enabled=False):
+            features = self.retina(images.float()).flatten(1)
         return features if self.standardiser is None else self.standardiser(features)
 
     def forward(self, images: Tensor) -> Tensor:

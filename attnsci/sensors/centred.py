@@ -80,6 +80,36 @@ def _gather(images: Tensor, axis: int, start: Tensor, size: int, fill: float) ->
     return images.gather(axis, index).masked_fill(~inside.view(shape), fill)
 
 
+def middle(images: Tensor, size: int) -> Tensor:
+    """Return the square of `size` pixels in the middle of each image; a view.
+
+    Parameters
+    ----------
+    images : Tensor, shape (N, C, H, W)
+        H − size and W − size even and 0 or more.
+    size : int
+        Side of the square, in pixels.
+
+    Raises
+    ------
+    InvalidInput
+        If the square does not fit, or its edges would cut pixels.
+
+    Examples
+    --------
+    >>> middle(torch.arange(16.0).view(1, 1, 4, 4), 2).tolist()
+    [[[[5.0, 6.0], [9.0, 10.0]]]]
+    """
+    rest = [side - size for side in images.shape[-2:]]
+    if any(left < 0 or left % 2 for left in rest):
+        raise InvalidInput(
+            f"A square of {size} pixels is not in the middle of whole pixels of images of "
+            f"{images.shape[-2]}×{images.shape[-1]}."
+        )
+    top, left = rest[0] // 2, rest[1] // 2
+    return images[..., top : top + size, left : left + size]
+
+
 def fixation_at(offset: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the fixations (..., 2), (x, y) in continuous pixels, of offsets from the centre.
 

@@ -1,7 +1,8 @@
 """Settings of training, as data: the command line reads them without loading torch."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
@@ -159,3 +160,20 @@ class DnCNNTraining:
         from attnsci.models.dncnn import DnCNNConfig
 
         return DnCNNConfig()
+
+
+def fast_trainer(epochs: int, settings: Mapping[str, Any]) -> TrainerConfig:
+    """Return a trainer of `epochs`, in bfloat16 where the device computes in it.
+
+    Parameters
+    ----------
+    epochs : int
+    settings : mapping
+        Fields of `TrainerConfig` that are to be otherwise.
+    """
+    from attnsci.devices import pick_device
+    from attnsci.models.neva_walk import computes_bfloat16
+
+    fast = computes_bfloat16("auto", pick_device(settings.get("device", "auto")))
+    usual = {"epochs": epochs, "precision": "bf16-mixed" if fast else "32-true"}
+    return TrainerConfig(**{**usual, **settings})

@@ -5,7 +5,6 @@ glimpse, and a reward of 1 for every target that is named right. A location is c
 rewards of its own target and of those after it, on which alone it has an effect.
 """
 
-import math
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -17,15 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.data.digit_pairs import DigitPairs
-from attnsci.data.digits import Digits, load_mnist
-from attnsci.errors import InvalidInput
+from attnsci.data.digits import Digits
 from attnsci.models.dram import DRAM, DRAMRollout
 from attnsci.models.ram_policies import Policy
 from attnsci.seeds import numpy_generator, torch_generator, torch_seed
 from attnsci.sensors.glimpse import MAPS
+from attnsci.training.digit_split import split_digits
 from attnsci.training.dram_configs import PRESETS as PRESETS
 from attnsci.training.dram_configs import DRAMTraining
 from attnsci.training.ram import SATURATED, Batch, policy_loss
+from attnsci.training.schedule import warm_cosine
 from attnsci.training.trainer import Metrics, check_shares
 
 _SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS, _DRAWS, _LOOKS = range(1, 8)
@@ -99,20 +99,10 @@ class DRAMObjective:
 
     def __init__(self, config: DRAMTraining, digits: Digits | None = None) -> None:
         self.config = config
-        if digits is None:
-            # Bundled test digits are official training digits: they must stay unseen.
-            full = config.source == "full"
-            digits = load_mnist("train", config.source, leave_out_bundled_test=full)
-        shuffled = numpy_generator(config.seed, _SPLIT).permutation(len(digits))
-        n_validation = round(config.validation_fraction * len(digits))
-        if n_validation == 0 or len(digits) - n_validation < config.batch_size:
-            raise InvalidInput(
-                f"{len(digits)} digits with validation_fraction {config.validation_fraction} leave "
-                f"{n_validation} to validate on and {len(digits) - n_validation} to train on; at "
-                f"least 1 and a batch of {config.batch_size} are needed."
-            )
-        self.validation = digits.subset(np.sort(shuffled[:n_validation]))
-        self.training = digits.subset(np.sort(shuffled[n_validation:]))
+        self.training, self.validation = split_digits(
+            config.source, config.validation_fraction, config.batch_size,
+            (config.seed, _SPLIT), digits,
+        )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
             self.model: nn.Module = DRAM(config.model)
@@ -161,9 +151,7 @@ class DRAMObjective:
         """Return the step size of an update, counted from 0."""
         config = self.config
         total = config.epochs * self.n_batches(0)
-        rise = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
-        return config.learning_rate * rise * (config.final_rate + (1 - config.final_rate) * fall)
+        return config.learning_rate * warm_cosine(step, total, config.warmup, config.final_rate)
 
     def update(
         self, model: Any, batch: Batch, optimizer: torch.optim.Optimizer, fabric: Fabric

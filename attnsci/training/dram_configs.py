@@ -7,7 +7,7 @@ from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.models import dram_config
 from attnsci.models.dram_config import DRAMConfig
-from attnsci.training.configs import Source, TrainerConfig
+from attnsci.training.configs import Source, TrainerConfig, fast_trainer
 
 if TYPE_CHECKING:
     from attnsci.data.digit_pairs import PairConfig
@@ -95,9 +95,4 @@ def trainer_config(training: DRAMTraining, **settings: Any) -> TrainerConfig:
     **settings
         Fields of `TrainerConfig` that are to be otherwise.
     """
-    from attnsci.devices import pick_device
-    from attnsci.models.neva_walk import computes_bfloat16
-
-    fast = computes_bfloat16("auto", pick_device(settings.get("device", "auto")))
-    usual = {"epochs": training.epochs, "precision": "bf16-mixed" if fast else "32-true"}
-    return TrainerConfig(**{**usual, **settings})
+    return fast_trainer(training.epochs, settings)

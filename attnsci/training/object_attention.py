@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.data.digit_scenes import DigitScenes
-from attnsci.data.digits import Digits, load_mnist
+from attnsci.data.digits import Digits
 from attnsci.data.stimuli import ObjectScenes
-from attnsci.errors import InvalidInput
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.seeds import numpy_generator, torch_seed
 from attnsci.training.configs import PRESETS as PRESETS
 from attnsci.training.configs import ObjectAttentionTraining
+from attnsci.training.digit_split import split_digits
 from attnsci.training.trainer import Metrics, check_shares
 
 _SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS = range(5)
@@ -72,20 +72,10 @@ class DigitObjective:
 
     def __init__(self, config: ObjectAttentionTraining, digits: Digits | None = None) -> None:
         self.config = config
-        if digits is None:
-            # Bundled test digits are official training digits: they must stay unseen.
-            full = config.source == "full"
-            digits = load_mnist("train", config.source, leave_out_bundled_test=full)
-        shuffled = numpy_generator(config.seed, _SPLIT).permutation(len(digits))
-        n_validation = round(config.validation_fraction * len(digits))
-        if n_validation == 0 or len(digits) - n_validation < config.batch_size:
-            raise InvalidInput(
-                f"{len(digits)} digits with validation_fraction {config.validation_fraction} leave "
-                f"{n_validation} to validate on and {len(digits) - n_validation} to train on; at "
-                f"least 1 and a batch of {config.batch_size} are needed."
-            )
-        self.validation = digits.subset(np.sort(shuffled[:n_validation]))
-        self.training = digits.subset(np.sort(shuffled[n_validation:]))
+        self.training, self.validation = split_digits(
+            config.source, config.validation_fraction, config.batch_size,
+            (config.seed, _SPLIT), digits,
+        )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
             self.model: nn.Module = ObjectAttention(config.model)

@@ -7,7 +7,6 @@ teaches all that sees and remembers, that of the locations the locator only, as 
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from attnsci.seeds import torch_generator, torch_seed
 from attnsci.training.ram import policy_loss
 from attnsci.training.ram_catch_configs import PRESETS as PRESETS
 from attnsci.training.ram_catch_configs import CatchTraining
+from attnsci.training.schedule import warm_cosine
 from attnsci.training.trainer import Metrics, check_shares
 
 _GAMES, _VALIDATION, _TEST, _WEIGHTS, _DRAWS, _LOOKS = range(1, 7)
@@ -122,9 +122,7 @@ class CatchObjective:
         """Return the step size of an update, counted from 0."""
         config = self.config
         total = config.epochs * config.batches_per_epoch
-        rise = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
-        return config.learning_rate * rise * (config.final_rate + (1 - config.final_rate) * fall)
+        return config.learning_rate * warm_cosine(step, total, config.warmup, config.final_rate)
 
     def leniency_px(self, step: int) -> float:
         """Return by how much a ball may be missed at an update, counted from 0."""

@@ -7,7 +7,7 @@ from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.models import ram_config
 from attnsci.models.ram_config import RAMConfig
-from attnsci.training.configs import Source, TrainerConfig
+from attnsci.training.configs import Source, TrainerConfig, fast_trainer
 
 if TYPE_CHECKING:
     from attnsci.data.ram_scenes import ClutterConfig
@@ -120,9 +120,4 @@ def trainer_config(training: RAMTraining, **settings: Any) -> TrainerConfig:
     **settings
         Fields of `TrainerConfig` that are to be otherwise.
     """
-    from attnsci.devices import pick_device
-    from attnsci.models.neva_walk import computes_bfloat16
-
-    fast = computes_bfloat16("auto", pick_device(settings.get("device", "auto")))
-    usual = {"epochs": training.epochs, "precision": "bf16-mixed" if fast else "32-true"}
-    return TrainerConfig(**{**usual, **settings})
+    return fast_trainer(training.epochs, settings)

@@ -115,20 +115,6 @@ def test_training_and_validation_digits_are_apart_and_whole(digits):
     assert set(other.validation.index.tolist()) != set(objective.validation.index.tolist())
 
 
-def test_full_training_leaves_out_the_bundled_test_digits(monkeypatch, digits):
-    asked = []
-    monkeypatch.setattr(
-        "attnsci.training.object_attention.load_mnist",
-        lambda *arguments, **options: asked.append((arguments, options)) or digits,
-    )
-    DigitObjective(dataclasses.replace(small(), source="full"))
-    DigitObjective(small())
-    assert asked == [
-        (("train", "full"), {"leave_out_bundled_test": True}),
-        (("train", "bundled"), {"leave_out_bundled_test": False}),
-    ]
-
-
 def stacked(parts: list[ObjectScenes]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([p.image for p in parts]), torch.cat([p.labels for p in parts])
 
