@@ -16,6 +16,7 @@ from attnsci.files import atomic_path
 from attnsci.provenance import to_json
 
 RECORD = "attnsci"
+_SCALE = ".scale"
 
 
 def save_weights(
@@ -35,17 +36,24 @@ def save_weights(
     record : mapping
         Configuration, data checksum, seed, metrics …; anything that JSON can hold.
     dtype : torch.dtype, optional
-        Precision on disk; that of the model by default.
+        Precision on disk; that of the model by default. With `torch.int8` matrices and kernels
+        are kept in whole numbers, in units of 1/127 of the largest weight of each row, and all
+        else in half precision.
 
     Raises
     ------
     StorageError
         If the file cannot be written.
     """
-    tensors = {
-        name: value.detach().to("cpu", dtype or value.dtype).contiguous()
-        for name, value in model.state_dict().items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        value = value.detach().cpu()
+        if not value.is_floating_point() or dtype is None:  # counts would be rounded
+            tensors[name] = value.contiguous()
+        elif dtype == torch.int8 and value.ndim > 1:
+            tensors[name], tensors[name + _SCALE] = _in_whole_numbers(value)
+        else:
+            tensors[name] = value.to(torch.float16 if dtype == torch.int8 else dtype).contiguous()
     content = safetensors.torch.save(tensors, metadata={RECORD: to_json(record)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -77,7 +85,17 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        for name in [name for name in state if name + _SCALE in state]:
+            scale = state.pop(name + _SCALE)
+            state[name] *= scale.view(-1, *[1] * (state[name].ndim - 1))
         record = json.loads(metadata.get(RECORD, "{}"))
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}.") from error
     return state, record
+
+
+def _in_whole_numbers(value: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights (rows, …) as int8, and the unit of each row (rows,)."""
+    unit = value.float().flatten(1).abs().amax(1) / 127
+    divisor = torch.where(unit > 0, unit, 1).view(-1, *[1] * (value.ndim - 1))
+    return (value / divisor).round().to(torch.int8).contiguous(), unit

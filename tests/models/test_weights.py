@@ -39,6 +39,27 @@ def test_weights_and_record_come_back_the_same(tmp_path, model):
     assert torch.equal(model.run(images).logits, other.run(images).logits)
 
 
+def test_whole_numbers_on_disk_are_within_half_a_unit(tmp_path):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5))
+    with torch.no_grad():
+        model[0].weight[2] = 0
+        model[0].weight[1] *= 100
+        model[1].num_batches_tracked.fill_(8001)  # half precision has no such number
+    path = tmp_path / "small.safetensors"
+    save_weights(path, model, {}, torch.int8)
+    stored = safetensors.torch.load_file(path)
+    assert stored["0.weight"].dtype == torch.int8
+    assert stored["0.bias"].dtype == torch.float16
+    state, _ = load_weights(path)
+    assert set(state) == set(model.state_dict())
+    off = (state["0.weight"] - model[0].weight).abs().flatten(1)
+    unit = model[0].weight.abs().flatten(1).amax(1) / 127
+    assert (off <= unit[:, None] * 0.501).all()
+    assert off.max() > 0
+    assert state["1.num_batches_tracked"] == 8001
+
+
 def test_half_precision_on_disk_is_float32_in_memory(tmp_path, model):
     full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
     save_weights(full, model, {})
