@@ -1,4 +1,4 @@
-"""Does the expected information gain tell the saccades that help from those that do not?"""
+"""How well an expected information gain tells the saccades that help from those that do not."""
 
 import numpy as np
 import xarray as xr

@@ -149,7 +149,7 @@ def point_asymmetry(values: xr.DataArray) -> xr.DataArray:
     ordered = _symmetric("values", values)
     check_finite("values", ordered)
     flipped = ordered.copy(data=ordered.values[::-1, ::-1])
-    return np.abs(ordered - flipped).mean(PLANE).rename("asymmetry")
+    return abs(ordered - flipped).mean(PLANE).rename("asymmetry")
 
 
 def point_asymmetry_test(

@@ -3,18 +3,25 @@
 ``accuracy = chance + (1 − chance − lapse) · F(slope · (x − location))``, where F is a cumulative
 Weibull in contrast (x its logarithm) or a logistic in contrast. Benchmarks of three contrasts
 identify two parameters, so that chance and lapse are given and location and slope are fitted.
-The likelihood is maximised by scoring from the best point of a grid, for all resamples together.
+The likelihood is maximised by `attnsci.analysis.sigmoids`.
 
 How accuracy falls with eccentricity, with its half-height, is `attnsci.analysis.fall_off`.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from attnsci.analysis.proportions import check_answers
+from attnsci.analysis.sigmoids import (
+    SHAPES,
+    TINY,
+    Shape,
+    deviance,
+    fit_counts,
+    limits,
+    predict,
+    slope_errors,
+)
 from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import check_dims, check_finite, check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
@@ -26,53 +33,13 @@ STATUS = (
     "above the highest contrast",
     "below the lowest contrast",
     "no rise with contrast",
-    "steeper than the contrasts resolve",
+    "slope undetermined",
     "not converged",
 )
-REACHED, ABOVE, BELOW, FLAT, STEEP, UNCONVERGED = range(6)
-LAPSE_MAX = 0.3
-"""Upper end of a fitted lapse rate."""
-# Slope times range of x: below the first F is flat, beyond the second a step between contrasts.
-SLOPES = (0.1, 50.0)
-# How many ranges of x the location may lie outside the tested contrasts.
-REACH = 2.0
-GRID = (26, 14, 5)  # locations, slopes and lapses of the grid
-MAX_STEPS = 300
+REACHED, ABOVE, BELOW, FLAT, UNDETERMINED, UNCONVERGED = range(6)
 CURVE_POINTS = 51
-TINY = 1e-9
-
-
-@dataclass(frozen=True)
-class Shape:
-    """x of a contrast, F and its derivative of η = slope · (x − location), and F's inverse."""
-
-    x: Callable[[np.ndarray], np.ndarray]
-    cdf: Callable[[np.ndarray], np.ndarray]
-    density: Callable[[np.ndarray], np.ndarray]
-    inverse: Callable[[np.ndarray], np.ndarray]
-    back: Callable[[np.ndarray], np.ndarray]
-
-
-def _logistic(eta: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-eta))
-
-
-SHAPES = {
-    "weibull": Shape(
-        np.log,
-        lambda eta: -np.expm1(-np.exp(eta)),
-        lambda eta: np.exp(eta - np.exp(eta)),
-        lambda share: np.log(-np.log1p(-share)),
-        np.exp,
-    ),
-    "logistic": Shape(
-        np.asarray,
-        _logistic,
-        lambda eta: _logistic(eta) * _logistic(-eta),
-        lambda share: np.log(share) - np.log1p(-share),
-        np.asarray,
-    ),
-}
+# Known to a factor of exp(±2 · 2) at best, a slope is not known: all between two contrasts alike.
+MAX_SLOPE_ERROR = 2.0
 
 
 def fit_psychometric(
@@ -108,7 +75,8 @@ def fit_psychometric(
     shape : {"weibull", "logistic"}
         The function F.
     lapse : float or None
-        Share of wrong answers at high contrast; None fits it between 0 and `LAPSE_MAX`.
+        Share of wrong answers at high contrast; None fits it, between 0 and
+        `attnsci.analysis.sigmoids.LAPSE_MAX`.
     seed, n_resamples : int
         Of the bootstrap, which draws stimuli with all their answers.
     confidence : float
@@ -123,7 +91,8 @@ def fit_psychometric(
         ``attrs["status_names"]``, says why: nothing is extrapolated. A resample that does not
         reach it counts as infinite, so an infinite ``high`` says that these data set no upper
         limit; a ``low`` of 0, no lower one. The slope is NaN where a flat, steep or shifted curve
-        leaves it undetermined. ``accuracy`` and ``n`` by ``level`` (contrasts; NaN where a
+        leaves it undetermined; a resample that does so counts as 0 if flat and as infinite if
+        steep. ``accuracy`` and ``n`` by ``level`` (contrasts; NaN where a
         condition has no answer); ``curve`` at ``curve_contrast`` by ``point``: the fit within the
         contrasts tested; ``deviance`` from one free accuracy a contrast: about chi-squared with
         contrasts − parameters degrees of freedom where the function and the lapse rate fit.
@@ -177,18 +146,20 @@ def fit_psychometric(
             )
         rows = right[:, tested], total[:, tested]
         theta, converged = fit_counts(*rows, x[tested], form, chance, lapse)
-        values, status = _measures(theta, converged, x[tested], form, chance, criterion)
+        vague = slope_errors(theta, *rows, x[tested], form, chance, lapse) > MAX_SLOPE_ERROR
+        values, status = _measures(theta, converged, vague, x[tested], form, chance, criterion)
         grid = np.linspace(levels[tested][0], levels[tested][-1], CURVE_POINTS)
-        fitted = _predict(theta[:1], form.x(grid), form, chance)[0]
-        deviance = _deviance(rows[0][0], rows[1][0], theta[:1], x[tested], form, chance)
-        conditions.append((values, status, grid, fitted, deviance, right[0], total[0]))
-    values, status, grid, fitted, deviance, right, total = (
+        fitted = predict(theta[:1], form.x(grid), form, chance)[0]
+        misfit = deviance(rows[0][0], rows[1][0], theta[:1], x[tested], form, chance)
+        conditions.append((values, status, grid, fitted, misfit, right[0], total[0]))
+    values, status, grid, fitted, misfit, right, total = (
         np.stack(part, -1) for part in zip(*conditions, strict=True)
     )
     low, high = _interval(values[1:], status[1:], tail)
     template = _template(correct, kept)
     known = np.isfinite(values[0]) & (status[0] != UNCONVERGED)
     known[0] &= status[0] == REACHED
+    known[1] &= status[0] != FLAT
     share = np.divide(right, total, out=np.full(right.shape, np.nan), where=total > 0)
     parts = {
         "estimate": ("parameter", np.where(known, values[0], np.nan)),
@@ -196,7 +167,7 @@ def fit_psychometric(
         "high": ("parameter", np.where(known, high, np.nan)),
         "reached": (None, status[0] == REACHED),
         "status": (None, status[0].astype(np.int8)),
-        "deviance": (None, deviance),
+        "deviance": (None, misfit),
         "accuracy": ("level", share),
         "n": ("level", total.astype(np.int64)),
         "curve": ("point", fitted),
@@ -279,154 +250,42 @@ def _counts(
     return (times @ right).astype(np.float64), (times @ total).astype(np.float64)
 
 
-def _predict(theta: np.ndarray, x: np.ndarray, form: Shape, chance: float) -> np.ndarray:
-    """Return the accuracies (D, L) of parameters (D, 3): location, log slope, lapse."""
-    location, log_slope, lapse = (theta[:, i, None] for i in range(3))
-    share = form.cdf(np.exp(log_slope) * (x - location))
-    return np.clip(chance + (1 - chance - lapse) * share, TINY, 1 - TINY)
-
-
-def _log_likelihood(right: np.ndarray, total: np.ndarray, p: np.ndarray) -> np.ndarray:
-    return (right * np.log(p) + (total - right) * np.log1p(-p)).sum(1)
-
-
-def fit_counts(
-    right: np.ndarray,
-    total: np.ndarray,
-    x: np.ndarray,
-    form: Shape,
-    chance: float,
-    lapse: float | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Maximise the binomial likelihood of many data sets over the same contrasts.
-
-    Parameters
-    ----------
-    right, total : numpy.ndarray, shape (D, L)
-        Right answers among answers.
-    x : numpy.ndarray, shape (L,)
-        Contrasts, ascending, in the units of F.
-    form : Shape
-    chance : float
-    lapse : float or None
-        None fits it.
-
-    Returns
-    -------
-    theta : numpy.ndarray, shape (D, 3)
-        Location, logarithm of the slope, and lapse.
-    converged : numpy.ndarray, shape (D,), bool
-    """
-    low, high = _limits(x, lapse, chance)
-    axes = [
-        np.linspace(low[i], high[i], GRID[i] if high[i] > low[i] else 1) for i in range(len(low))
-    ]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-    p = _predict(grid, x, form, chance)
-    theta = np.empty((len(right), 3))
-    converged = np.zeros(len(right), bool)
-    start = 0
-    for block in split_blocks(len(right), 8 * len(x)):
-        rows = slice(start, start + block)
-        start += block
-        height = right[rows] @ np.log(p).T + (total[rows] - right[rows]) @ np.log1p(-p).T
-        theta[rows], converged[rows] = _ascend(
-            right[rows], total[rows], grid[height.argmax(1)], x, form, chance, low, high
-        )
-    return theta, converged
-
-
-def _limits(x: np.ndarray, lapse: float | None, chance: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and upper ends of location, log slope and lapse."""
-    extent = x[-1] - x[0]
-    slopes = np.log(np.asarray(SLOPES) / extent)
-    lapses = (lapse, lapse) if lapse is not None else (0.0, min(LAPSE_MAX, (1 - chance) / 2))
-    return (
-        np.array([x[0] - REACH * extent, slopes[0], lapses[0]]),
-        np.array([x[-1] + REACH * extent, slopes[1], lapses[1]]),
-    )
-
-
-def _ascend(
-    right: np.ndarray,
-    total: np.ndarray,
-    theta: np.ndarray,
-    x: np.ndarray,
-    form: Shape,
-    chance: float,
-    low: np.ndarray,
-    high: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Climb by damped Fisher scoring within [low, high]: return parameters and convergence."""
-    theta = theta.copy()
-    damping = np.full(len(theta), 1e-3)
-    converged = np.zeros(len(theta), bool)
-    value = _log_likelihood(right, total, _predict(theta, x, form, chance))
-    running = np.arange(len(theta))
-    diagonal = np.arange(3)
-    for _ in range(MAX_STEPS):
-        now, k, n = theta[running], right[running], total[running]
-        slope = np.exp(now[:, 1, None])
-        eta = slope * (x - now[:, 0, None])
-        p = _predict(now, x, form, chance)
-        steep = (1 - chance - now[:, 2, None]) * form.density(eta)
-        jacobian = np.stack([-steep * slope, steep * eta, -form.cdf(eta)], axis=-1)
-        weight = n / (p * (1 - p))
-        gradient = np.einsum("dl,dlp->dp", (k - n * p) / (p * (1 - p)), jacobian)
-        information = np.einsum("dl,dlp,dlq->dpq", weight, jacobian, jacobian, optimize=True)
-        # A parameter at its limit that wants to go on is held, and the others move without it.
-        held = ((now <= low) & (gradient <= 0)) | ((now >= high) & (gradient >= 0))
-        gradient[held] = 0
-        information[held[:, :, None] | held[:, None, :]] = 0
-        own = np.maximum(information[:, diagonal, diagonal], 1e-9)
-        information[:, diagonal, diagonal] = own * (1 + damping[running, None])
-        step = np.linalg.solve(information, gradient[..., None])[..., 0]
-        trial = np.clip(now + step, low, high)
-        new = _log_likelihood(k, n, _predict(trial, x, form, chance))
-        better = new >= value[running]
-        gained = np.where(better, new - value[running], 0)
-        theta[running[better]] = trial[better]
-        value[running] += gained
-        damping[running] *= np.where(better, 0.2, 8.0)
-        # Done: hardly any gain from a step that damping did not shorten, or none from any step.
-        stuck = damping[running] > 1e10
-        done = stuck | (better & (gained <= 1e-10) & (damping[running] < 1))
-        converged[running[done]] = True
-        running = running[~done]
-        if not len(running):
-            break
-    return theta, converged
-
-
 def _measures(
     theta: np.ndarray,
     converged: np.ndarray,
+    vague: np.ndarray,
     x: np.ndarray,
     form: Shape,
     chance: float,
     criterion: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return threshold, slope and lapse (D, 3), and the status of the threshold (D,)."""
+    """Return threshold, slope and lapse (D, 3), and the status of the threshold (D,).
+
+    A threshold beyond the contrasts is infinite with its sign, a slope that is too steep to be
+    told is infinite; what nothing is known of is NaN.
+    """
     location, log_slope, lapse = theta.T
     slope = np.exp(log_slope)
     share = (criterion - chance) / (1 - chance - lapse)
     crossing = np.full(len(theta), np.inf)
     possible = share < 1
     crossing[possible] = location[possible] + form.inverse(share[possible]) / slope[possible]
-    low, high = _limits(x, 0.0, chance)
-    flat, steep = log_slope <= low[1] + 1e-6, log_slope >= high[1] - 1e-6
+    low, high = limits(x, 0.0, chance)
+    flat = log_slope <= low[1] + 1e-6
+    vague = vague | (log_slope >= high[1] - 1e-6)
     shifted = (location <= low[0] + 1e-9) | (location >= high[0] - 1e-9)
     status = np.select(
-        [~converged, crossing > x[-1] + TINY, crossing < x[0] - TINY, flat, steep],
-        [UNCONVERGED, ABOVE, BELOW, FLAT, STEEP],
+        [~converged, crossing > x[-1] + TINY, crossing < x[0] - TINY, flat, vague],
+        [UNCONVERGED, ABOVE, BELOW, FLAT, UNDETERMINED],
         REACHED,
     )
+    within = (status == REACHED) | (status == UNDETERMINED)
     threshold = np.select(
-        [status == ABOVE, status == BELOW, (status == REACHED) | (status == STEEP)],
+        [status == ABOVE, status == BELOW, within],
         [np.inf, -np.inf, form.back(np.clip(crossing, x[0], x[-1]))],
         np.nan,
     )
-    slope = np.select([shifted, flat, steep], [np.nan, 0.0, np.inf], slope)
+    slope = np.select([shifted, flat, vague], [np.nan, 0.0, np.inf], slope)
     return np.stack([threshold, slope, lapse], -1), status
 
 
@@ -439,19 +298,3 @@ def _interval(values: np.ndarray, status: np.ndarray, tail: float) -> tuple[np.n
     low = np.quantile(np.where(unknown, 0, values), tail, axis=0, method="inverted_cdf")
     high = np.quantile(np.where(unknown, np.inf, values), 1 - tail, axis=0, method="inverted_cdf")
     return np.maximum(low, 0), high
-
-
-def _deviance(
-    right: np.ndarray,
-    total: np.ndarray,
-    theta: np.ndarray,
-    x: np.ndarray,
-    form: Shape,
-    chance: float,
-) -> np.ndarray:
-    """Return twice the log-likelihood that the fit lacks to one free accuracy a contrast."""
-    from scipy.special import xlogy
-
-    p, share = _predict(theta, x, form, chance)[0], right / total
-    free = xlogy(right, share) + xlogy(total - right, 1 - share)
-    return 2 * (free.sum() - _log_likelihood(right[None], total[None], p[None])[0])
