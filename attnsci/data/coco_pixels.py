@@ -1,7 +1,7 @@
 """Photographs and their objects at the size a network is shown, prepared once and kept.
 
-Decoding and shrinking a photograph costs fifty times what reading its small copy does. So every
-pair is prepared once, in blocks of `BLOCK` that are written whole or not at all: a run that was
+Decoding and shrinking a photograph costs twenty times what reading its small copy does, and far
+more where it is large. So every pair is prepared once, in blocks of `BLOCK` that are written whole or not at all: a run that was
 killed goes on where it stopped, and two that run at once write the same.
 """
 
@@ -111,7 +111,7 @@ def _open_block(path: Path) -> Pixels:
         raise DatasetNotFound(
             f"{path} is gone. Call load_coco_pairs again; it prepares what is missing."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise DatasetCorrupt(f"{path} is damaged: {error}. Delete it; it is made anew.") from error
 
 
@@ -119,7 +119,7 @@ def prepare_pixels(index: PairIndex, images: Path, size: int) -> tuple[PixelStor
     """Prepare every pair of `index` from the photographs in the folder `images`, or find it done.
 
     A block is prepared anew when one of its photographs changed (name, bytes or time), appeared or
-    went. It takes some 8 ms a photograph of 640×480 and 11 kB of disk a pair and channel.
+    went. A photograph of 640×480 takes some 9 ms, and two objects of 100 pixels 110 kB of disk.
 
     Returns
     -------
@@ -131,7 +131,8 @@ def prepare_pixels(index: PairIndex, images: Path, size: int) -> tuple[PixelStor
     """
     from tqdm import tqdm
 
-    paths, broken = [], {}
+    paths: list[Path] = []
+    broken: dict[int, str] = {}
     starts = range(0, len(index.pairs), BLOCK)
     blocks = [(start, _block_path(index, images, size, start)) for start in starts]
     todo = [start for start, path in blocks if not _is_done(index, images, start, path)]
@@ -177,7 +178,7 @@ def _write_block(
 ) -> None:
     pairs = index.pairs[start : start + BLOCK]
     n_planes = 3 + 4 * index.rule.n_objects
-    broken = {}
+    broken: dict[int, str] = {}
     with atomic_path(path) as temporary:
         block = np.lib.format.open_memmap(
             temporary, "w+", np.uint8, (len(pairs), n_planes, size, size)

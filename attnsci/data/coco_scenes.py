@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from attnsci.checks import check_positive
-from attnsci.data.coco import ObjectPairs
+from attnsci.data.coco_pairs import ObjectPairs
 from attnsci.data.digit_scenes import spread
 from attnsci.data.stimuli import ObjectScenes
 

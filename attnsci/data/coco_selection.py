@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -152,7 +153,7 @@ def encode(annotation: Annotation, height: int, width: int) -> Rle:
                 raise ValueError(f"its runs cover {sum(counts)} of {height * width} pixels")
             return coco_mask.frPyObjects(dict(segmentation), height, width)
         encoded = {"size": size, "counts": counts.encode("ascii")}
-        coco_mask.decode(encoded)  # says whether the text is one
+        decode([encoded])  # says whether the text is one
         return encoded
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -174,4 +175,7 @@ def decode(masks: Sequence[Rle]) -> np.ndarray:
     """Return run-length encoded masks as an array, shape (object, H, W), bool."""
     from pycocotools import mask as coco_mask
 
-    return coco_mask.decode(list(masks)).transpose(2, 0, 1).astype(bool)
+    with warnings.catch_warnings():
+        # pycocotools 2.0.11 speaks to NumPy as before NumPy 2; nothing is wrong with the masks.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        return coco_mask.decode(list(masks)).transpose(2, 0, 1).astype(bool)

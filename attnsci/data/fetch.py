@@ -15,6 +15,7 @@ from attnsci.errors import (
     ChecksumMismatch,
     DownloadFailed,
     InvalidInput,
+    LicenceNotAccepted,
     OfflineError,
     StorageError,
 )
@@ -57,8 +58,17 @@ def fetch_mnist(force: bool = False, offline: bool | None = None) -> Path:
     return download(get_dataset("mnist"), force=force, offline=offline)
 
 
-def get(name: str, force: bool = False, offline: bool | None = None) -> str:
+def get(name: str, force: bool = False, offline: bool | None = None, accept: bool = False) -> str:
     """Download data set `name` by its own function and say where it is.
+
+    Parameters
+    ----------
+    name : str
+        The data set.
+    force, offline : bool
+        See `fetch_mnist`.
+    accept : bool
+        Consent to size and licence, where the data set needs it.
 
     Raises
     ------
@@ -66,6 +76,8 @@ def get(name: str, force: bool = False, offline: bool | None = None) -> str:
         If there is no such data set.
     InvalidInput
         If it is not to be downloaded this way: the message says how to get it instead.
+    LicenceNotAccepted
+        If it needs consent: the message says to what, and how to give it.
 
     Examples
     --------
@@ -83,7 +95,8 @@ def get(name: str, force: bool = False, offline: bool | None = None) -> str:
             f"{name} ({_size(dataset.bytes)}) is not downloaded by attnsci. Get these "
             f"yourself, unpack them and set ATTNSCI_DATA to the folder:\n{addresses}"
         )
-    folder = pkgutil.resolve_name(dataset.fetcher)(force=force, offline=offline)
+    consent = {"accept": accept} if dataset.consent else {}
+    folder = pkgutil.resolve_name(dataset.fetcher)(force=force, offline=offline, **consent)
     return f"{name} is in {folder}."
 
 
@@ -96,12 +109,25 @@ def is_offline(offline: bool | None = None) -> bool:
     return os.environ.get("ATTNSCI_OFFLINE", "") not in ("", "0") if offline is None else offline
 
 
-def download(dataset: Dataset, *, force: bool = False, offline: bool | None = None) -> Path:
-    """Put every file of `dataset` into its folder in the cache; see `fetch_mnist`."""
+def download(
+    dataset: Dataset, *, force: bool = False, offline: bool | None = None, accept: bool = False
+) -> Path:
+    """Put every file of `dataset` into its folder in the cache; see `fetch_mnist`.
+
+    Raises
+    ------
+    LicenceNotAccepted
+        If a file would be downloaded whose size and licence need `accept`.
+    """
     folder = prepare_cache() / dataset.folder
-    for file in dataset.files:
-        if not force and (folder / file.path).exists() and not verify(folder / file.path, file):
-            continue
+    missing = [
+        file
+        for file in dataset.files
+        if force or not (folder / file.path).exists() or verify(folder / file.path, file)
+    ]
+    if missing and dataset.consent and not accept:
+        raise LicenceNotAccepted(_terms(dataset, missing, folder))
+    for file in missing:
         if is_offline(offline):
             raise OfflineError(
                 f"{file.url} ({file.bytes / 1e6:.1f} MB) would have been downloaded to "
@@ -110,6 +136,26 @@ def download(dataset: Dataset, *, force: bool = False, offline: bool | None = No
             )
         _download_file(dataset, file, folder / file.path)
     return folder
+
+
+def _terms(dataset: Dataset, files: list[DataFile], folder: Path) -> str:
+    note = f" ({dataset.licence_note})" if dataset.licence_note else ""
+    lines = [
+        f"{dataset.name} has not been downloaded: its size and licence need your consent.",
+        f"  {dataset.title}",
+        f"  licence:  {dataset.licence}{note}",
+        f"  citation: {dataset.citation}",
+        f"  to:       {folder}",
+    ]
+    for file in files:
+        lines.append(f"  {file.url}: {_size(file.bytes)} ({file.bytes:,} bytes)")
+        lines.append(f"    {file.checksum}")
+    lines.append(
+        f"To accept: accept=True, or attnsci datasets get {dataset.name} --accept. A download that "
+        "is interrupted begins again: large files may better be fetched by a tool that resumes, "
+        f"unpacked, and found through ATTNSCI_DATA (as {dataset.folder}/... there)."
+    )
+    return "\n".join(lines)
 
 
 def _download_file(dataset: Dataset, file: DataFile, target: Path) -> None:

@@ -66,6 +66,8 @@ class Dataset:
     base_url : str
     alternative : str
         What to use instead where the set is not at hand.
+    consent : bool
+        Whether its size and licence are to be accepted before it is downloaded.
     content : mapping of str to str
         SHA-256 of decoded arrays.
     """
@@ -83,6 +85,7 @@ class Dataset:
     base_url: str = ""
     fetcher: str = ""
     alternative: str = ""
+    consent: bool = False
     content: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

