@@ -1,8 +1,9 @@
 """Photographs and their objects at the size a network is shown, prepared once and kept.
 
 Decoding and shrinking a photograph costs twenty times what reading its small copy does, and far
-more where it is large. So every pair is prepared once, in blocks of `BLOCK` that are written whole or not at all: a run that was
-killed goes on where it stopped, and two that run at once write the same.
+more where it is large. So every pair is prepared once, in blocks of `BLOCK` that are written
+whole or not at all: a run that was killed goes on where it stopped, and two that run at once
+write the same.
 """
 
 import dataclasses
