@@ -6,12 +6,12 @@ A model is calibrated if, of the answers that it gives with probability p, a sha
 import numpy as np
 import xarray as xr
 
+from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.glimpses import right
 from attnsci.analysis.proportions import wilson_intervals
 from attnsci.analysis.statistics import (
     as_sample,
     check_confidence,
-    check_same_length,
     count_draws,
     split_blocks,
 )
@@ -31,9 +31,8 @@ def _pairs(probability: xr.DataArray, correct: xr.DataArray) -> tuple[np.ndarray
                 f"{parameter} has the dimensions {', '.join(map(str, values.dims))}; select one "
                 "condition."
             )
-    probability, correct = xr.align(probability, correct, join="exact")
+    probability, correct = align_exact(probability=probability, correct=correct)
     given, answers = as_sample("probability", probability, 2), as_sample("correct", correct, 2)
-    check_same_length(probability=given, correct=answers)
     if given.min() < 0 or given.max() > 1:
         raise InvalidInput(
             f"probability must lie between 0 and 1; got values from {given.min():g} to "

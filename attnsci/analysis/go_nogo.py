@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.proportions import wilson_intervals
 from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import check_dims, check_finite, check_positive
@@ -10,7 +11,7 @@ from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
 
 
-def go_nogo(
+def go_nogo_table(
     gain: xr.DataArray,
     improved: xr.DataArray,
     *,
@@ -57,7 +58,7 @@ def go_nogo(
     Examples
     --------
     >>> gain = xr.DataArray([0.4, 0.3, -0.1, -0.2], dims="stimulus")
-    >>> found = go_nogo(gain, xr.DataArray([1, 1, 0, 0], dims="stimulus"))
+    >>> found = go_nogo_table(gain, xr.DataArray([1, 1, 0, 0], dims="stimulus"))
     >>> int(found["hits"]), float(found["d_prime"].round(3))
     (2, 1.935)
     """
@@ -71,7 +72,7 @@ def go_nogo(
             f"gain has the dimensions {', '.join(map(str, gain.dims))} and improved "
             f"{', '.join(map(str, improved.dims))}; they must be paired."
         )
-    first, second = xr.align(gain, improved, join="exact")
+    first, second = align_exact(gain=gain, improved=improved)
     first = check_finite("gain", first.transpose("stimulus", ...))
     second = check_finite("improved", second.transpose(*first.dims))
     if not np.isin(second.values, (0, 1)).all():

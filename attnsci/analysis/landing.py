@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.eccentricity import accuracy_by_eccentricity, check_edges, xy_of
 from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import check_dims, check_finite, check_positive
@@ -69,19 +70,15 @@ def saccade_landing(
     for parameter, places in (("fixation", fixation), ("target", target)):
         check_dims(parameter, places, ["stimulus", "coordinate"])
         check_finite(parameter, places)
-    here, there = (xy_of(*pair) for pair in (("fixation", fixation), ("target", target)))
+    here, there = xy_of("fixation", fixation), xy_of("target", target)
     origin: tuple = (0.0, 0.0)
-    if start is not None:
+    if start is None:
+        align_exact(fixation=here[0], target=there[0])
+    else:
         origin = xy_of("start", check_finite("start", start))
-    with xr.set_options(arithmetic_join="exact"):
-        try:
-            across, along = here[0] - origin[0], here[1] - origin[1]
-            x, y = there[0] - origin[0], there[1] - origin[1]
-            off = here[0] - there[0], here[1] - there[1]
-        except ValueError as error:
-            raise InvalidInput(
-                f"fixation, target and start must be of the same stimuli and conditions: {error}"
-            ) from error
+        align_exact(fixation=here[0], target=there[0], start=origin[0])
+    across, along = here[0] - origin[0], here[1] - origin[1]
+    x, y = there[0] - origin[0], there[1] - origin[1]
     hypot = _by_cell(np.hypot)
     away, amplitude = hypot(x, y), hypot(across, along)
     if (away == 0).any():
@@ -93,7 +90,7 @@ def saccade_landing(
     unmoved = amplitude == 0
     result = xr.Dataset(
         {
-            "error": hypot(*off),
+            "error": hypot(here[0] - there[0], here[1] - there[1]),
             "eccentricity": away,
             "amplitude": amplitude,
             "gain": (across * x + along * y) / away**2,
@@ -243,7 +240,7 @@ def quantiles_by_eccentricity(
     check_dims("eccentricity", eccentricity, ["stimulus"])
     check_dims("values", values, [str(dim) for dim in eccentricity.dims])
     check_finite("eccentricity", eccentricity)
-    values, eccentricity = xr.align(values.astype(np.float64), eccentricity, join="exact")
+    values, eccentricity = align_exact(values=values.astype(np.float64), eccentricity=eccentricity)
     pooled = [dim for dim in eccentricity.dims if dim != "stimulus"]
     kept = [dim for dim in values.dims if dim not in ("stimulus", *pooled)]
     n = values.sizes["stimulus"]

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.eccentricity import on_grid
 from attnsci.analysis.inference import SignificanceTest
 from attnsci.analysis.proportions import check_answers
@@ -80,7 +81,7 @@ def map_correlation(
         if (np.ptp(kept.values, axis=kept.get_axis_num("cell")) == 0).any():
             raise InvalidInput(f"{parameter} does not vary over the {n_cells} cells compared.")
         chosen[parameter] = kept
-    left, right = xr.align(chosen["a"], chosen["b"], join="exact")
+    left, right = align_exact(**chosen)
     gap = left - right
     return xr.Dataset(
         {

@@ -11,6 +11,7 @@ How accuracy falls with eccentricity, with its half-height, is `attnsci.analysis
 import numpy as np
 import xarray as xr
 
+from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.proportions import check_answers
 from attnsci.analysis.sigmoids import (
     SHAPES,
@@ -210,7 +211,7 @@ def _by_level(
     if not contrast.dims:
         raise InvalidInput("contrast has no dimension; give one value a stimulus or condition.")
     check_dims("correct", correct, ["stimulus", *map(str, contrast.dims)])
-    correct, contrast = xr.align(check_answers("correct", correct), contrast, join="exact")
+    correct, contrast = align_exact(correct=check_answers("correct", correct), contrast=contrast)
     check_finite("contrast", contrast)
     if (contrast <= 0).any() or (contrast > 1).any():
         raise InvalidInput(
