@@ -219,7 +219,7 @@ def build_index(data: Mapping[str, Any], checksum: str, rule: Rule, path: Path) 
                 for one, mask in zip(found.annotations, found.masks, strict=True)
             ]
             facts = {key: image[key] for key in ("file_name", "height", "width")}
-            licence = image.get("license", -1)
+            licence = image["license"] if _whole(image.get("license")) else -1
             pairs.append({"image_id": image["id"], **facts, "licence": licence, "objects": objects})
     counts["images"] = len(data["images"])
     counts["stray"] = sum(map(len, by_image.values()))
@@ -227,8 +227,14 @@ def build_index(data: Mapping[str, Any], checksum: str, rule: Rule, path: Path) 
         checksum=checksum,
         rule=rule,
         categories={category["id"]: category["name"] for category in data["categories"]},
-        licences={one["id"]: one["name"] for one in data.get("licenses", ())},
+        licences=_licences(data.get("licenses")),
         counts=dict(counts),
         empty_masks=empty_masks,
         pairs=pairs,
     )
+
+
+def _licences(records: Any) -> dict[int, str]:
+    """Return the licences' names; files of one's own often name none, or in their own way."""
+    named = [one for one in records or () if isinstance(one, dict) and _whole(one.get("id"))]
+    return {one["id"]: str(one.get("name", "not stated")) for one in named}

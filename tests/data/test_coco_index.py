@@ -55,6 +55,17 @@ def test_every_photograph_is_counted(coco_of_four):
     assert index.empty_masks == {"000000000001.png": [101]}
 
 
+@pytest.mark.parametrize("licences", [None, [], [{"name": "mine"}], [{"id": "a"}, 3]])
+@pytest.mark.parametrize("licence", [None, "mine"])
+def test_photographs_without_a_licence(coco_of_four, licences, licence):
+    coco_of_four.data["licenses"] = licences
+    coco_of_four.data["images"][0]["license"] = licence
+    del coco_of_four.data["images"][1]["license"]
+    coco_of_four.write()
+    index = load_index(coco_of_four.annotations, Rule())
+    assert [pair["licence"] for pair in index.pairs] == [-1, -1, 4, 4] and index.licences == {}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
