@@ -7,6 +7,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "bars": ["BarConfig", "BarScenes"],
         "catch": ["Catch"],
+        "coco": ["load_coco_pairs", "split_of"],
+        "coco_fetch": ["fetch_coco"],
+        "coco_pairs": ["ObjectPairs", "PairsReport"],
+        "coco_scenes": ["CocoScenes", "PhotographScenes"],
         "digit_pairs": ["DigitPairs", "PairConfig"],
         "digit_scenes": ["DigitScenes", "SceneConfig"],
         "digits": ["Digits", "load_mnist", "official_indices_of_bundled"],

@@ -28,6 +28,8 @@ class ConvLocalisation(nn.Sequential):
         Rectified units before the parameters.
     start : Tensor, shape (P,)
         Parameters to start from.
+    standardised : bool
+        Let grey be 0; of images about a grey of 0.5 the rectified units die in training.
 
     Raises
     ------
@@ -41,7 +43,14 @@ class ConvLocalisation(nn.Sequential):
     [[0.5, 0.0]]
     """
 
-    def __init__(self, image_px: int, channels: Sequence[int], hidden: int, start: Tensor) -> None:
+    def __init__(
+        self,
+        image_px: int,
+        channels: Sequence[int],
+        hidden: int,
+        start: Tensor,
+        standardised: bool = False,
+    ) -> None:
         kernels = [7] + [5] * (len(channels) - 1)
         layers: list[nn.Module] = []
         side = image_px
@@ -56,6 +65,11 @@ class ConvLocalisation(nn.Sequential):
             )
         head = _head(channels[-1] * side**2, hidden, start)
         super().__init__(*layers, nn.Flatten(), *head)
+        self.standardised = standardised
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return parameters (N, P) for images (N, 1, H, W) in [0, 1]."""
+        return super().forward(4 * (images - 0.5) if self.standardised else images)
 
 
 class PoloLocalisation(nn.Module):

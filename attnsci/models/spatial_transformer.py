@@ -210,7 +210,7 @@ def _localisation(
 ) -> ConvLocalisation | PoloLocalisation:
     hidden, standardised = config.localisation_hidden, config.standardised
     if config.localisation == "conv":
-        return ConvLocalisation(config.image_px, config.conv_channels, hidden, start)
+        return ConvLocalisation(config.image_px, config.conv_channels, hidden, start, standardised)
     if config.localisation == "polo":
         one = PoloRetina(
             PoloConfig(config.image_px, n_levels=config.polo_levels, n_sub=config.polo_rings)

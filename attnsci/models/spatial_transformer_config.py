@@ -52,7 +52,8 @@ class SpatialTransformerConfig:
     """Rectified units before the parameters of the transform."""
     standardised: bool = True
     """Give the features of a log-polar retina mean 0 and deviation 1; they are measured on
-    training images (`SpatialTransformer.fit_features`) and kept with the weights."""
+    training images (`SpatialTransformer.fit_features`) and kept with the weights. Where "conv"
+    sees the image, grey is 0, and black and white are −2 and 2."""
     circular: bool = False
     """Let the convolutions of "conv-polo" run round the azimuth, rather than end at zeros."""
     sampler: SamplerName = "polo-atn-bounded"
@@ -79,11 +80,6 @@ class SpatialTransformerConfig:
             raise InvalidInput(
                 "conv_channels belong to localisation='conv', which needs one or more; got "
                 f"{self.conv_channels} with {self.localisation!r}."
-            )
-        if conv and self.standardised:
-            raise InvalidInput(
-                "standardised is for the features of a log-polar retina; localisation='conv' sees "
-                "the image: give standardised=False."
             )
         if self.circular and self.localisation != "conv-polo":
             raise InvalidInput(
@@ -120,7 +116,7 @@ def _bounded(config: SpatialTransformerConfig) -> SpatialTransformerConfig:
     return dataclasses.replace(
         config,
         sampler=f"{config.sampler}-bounded",  # type: ignore[arg-type]
-        standardised=config.localisation != "conv",
+        standardised=True,
         circular=config.localisation == "conv-polo",
     )
 

@@ -33,6 +33,8 @@ _SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS, _FEATURES = range(1, 7)
 FEATURE_SCENES = 1000
 """Scenes on which the features of a retina are measured before training."""
 CHUNK = 250
+STRAIN_FREE = 1.5
+"""Parameters of a transform that are no strain, before their limits: nine tenths of the way."""
 
 
 class Batch(NamedTuple):
@@ -60,7 +62,7 @@ class NoisyDigitsObjective:
     """
 
     score = "accuracy"
-    forward_methods: tuple[str, ...] = ()
+    forward_methods: tuple[str, ...]
 
     def __init__(self, config: NoisyDigitsTraining, digits: Digits | None = None) -> None:
         self.config = config
@@ -75,6 +77,8 @@ class NoisyDigitsObjective:
                 if isinstance(config.model, SpatialTransformerConfig)
                 else WhatNet(config.model)
             )
+        self._looks = isinstance(self.model, SpatialTransformer)
+        self.forward_methods = ("rollout",) if self._looks else ()
         self._prepare()
         # Convolutions of few channels are twice as fast so, on a CPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -83,6 +87,8 @@ class NoisyDigitsObjective:
         """Measure the features of a retina, where they are standardised."""
         network = self.model
         if not (isinstance(network, SpatialTransformer) and network.config.standardised):
+            return
+        if network.config.localisation == "conv":  # sees the image itself
             return
         some = np.arange(min(FEATURE_SCENES, len(self.training)))
         shown = self._show(self.training, some, self.config.stages[-1], _FEATURES)
@@ -108,8 +114,17 @@ class NoisyDigitsObjective:
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return Adam or plain gradient descent."""
-        kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.SGD
-        return kind(self.model.parameters(), lr=self.config.learning_rate, fused=True)
+        config = self.config
+        parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+        for name, parameter in self.model.named_parameters():
+            parts[name.startswith("localisation.")].append(parameter)
+        groups = [
+            {"params": parts[looks], "share": config.looking_rate if looks else 1.0}
+            for looks in parts
+            if parts[looks]
+        ]
+        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
+        return kind(groups, lr=config.learning_rate, fused=True)
 
     def n_batches(self, epoch: int) -> int:
         """Return the number of updates in an epoch."""
@@ -142,15 +157,23 @@ class NoisyDigitsObjective:
     ) -> Iterator[Metrics]:
         """Take one optimiser step; yield its loss and accuracy."""
         for group in optimizer.param_groups:
-            group["lr"] = batch.rate
+            group["lr"] = batch.rate * group["share"]
         with fabric.autocast():
-            logits = model(batch.images)
-        loss = functional.cross_entropy(logits.float(), batch.labels)
+            if self._looks:
+                done = model.rollout(batch.images)
+                logits, strain = done.logits, strain_of(done.parameters.float())
+            else:
+                logits, strain = model(batch.images), torch.zeros(())
+        cross_entropy = functional.cross_entropy(logits.float(), batch.labels)
+        loss = cross_entropy + self.config.strain_weight * strain.to(cross_entropy)
         optimizer.zero_grad()
         fabric.backward(loss)
+        if self.config.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         optimizer.step()
         yield {
-            "loss": loss.item(),
+            "loss": cross_entropy.item(),
+            **({"strain": strain.item()} if self._looks else {}),
             "accuracy": (logits.argmax(-1) == batch.labels).float().mean().item(),
             "learning_rate": batch.rate,
         }
@@ -196,3 +219,19 @@ class NoisyDigitsObjective:
             "validation_data": self.validation.provenance(),
             "seed": self.config.seed,
         }
+
+
+def strain_of(parameters: Tensor) -> Tensor:
+    """Return by how much transforms strain at their limits, a scalar.
+
+    Parameters
+    ----------
+    parameters : Tensor, shape (N, P)
+        Before limits.
+
+    Examples
+    --------
+    >>> strain_of(torch.tensor([[0.3, -1.5], [3.5, 0.0]])).item()
+    1.0
+    """
+    return functional.relu(parameters.abs() - STRAIN_FREE).square().mean()

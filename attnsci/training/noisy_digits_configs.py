@@ -104,6 +104,13 @@ class NoisyDigitsTraining:
     """Adam, or gradient descent without momentum."""
     learning_rate: float = 1e-3
     """Largest step size."""
+    looking_rate: float = 1.0
+    """Step size of what chooses a transform, in multiples of that of what names digits."""
+    strain_weight: float = 0.0
+    """Of the square of what the transform's parameters, before their limits, exceed
+    `STRAIN_FREE` by: where limits are nearly reached no gradient leads back."""
+    clip: float | None = None
+    """Largest norm of the gradient; None for no limit."""
     warmup: int = 200
     """Updates in which it rises."""
     final_rate: float = 1e-2
@@ -120,7 +127,9 @@ class NoisyDigitsTraining:
     def __post_init__(self) -> None:
         for name in ("batches_per_epoch", "batch_size", "validation_scenes"):
             check_positive(name, getattr(self, name), integer=True)
-        check_positive("learning_rate", self.learning_rate)
+        for name in ("learning_rate", "looking_rate", "clip"):
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name))
         for name in ("noise", "final_rate", "validation_fraction"):
             check_fraction(name, getattr(self, name))
         if not 0 <= self.warmup < float("inf"):
@@ -172,9 +181,11 @@ class NoisyDigitsTraining:
 
 
 WHAT_28 = NoisyDigitsTraining()
-STN_28 = dataclasses.replace(WHAT_28, model=TRANSFORMERS["stn-28-bounded"])
+_LOOKING: dict[str, Any] = {"strain_weight": 1.0, "clip": 1.0, "learning_rate": 5e-4}
+# Twice the step size, and where scenes grow faint the transforms run away.
+STN_28 = dataclasses.replace(WHAT_28, model=TRANSFORMERS["stn-28-bounded"], **_LOOKING)
 POLO_ATN_95 = NoisyDigitsTraining(
-    TRANSFORMERS["polo-atn-95-bounded"], 128, "radial", 40.0, curriculum="wander-128"
+    TRANSFORMERS["polo-atn-95-bounded"], 128, "radial", 40.0, curriculum="wander-128", **_LOOKING
 )
 _FROZEN = NoisyDigitsTraining(
     tail="clip", mode="frozen", batches_per_epoch=600, warmup=0, final_rate=1.0, optimizer="sgd",
