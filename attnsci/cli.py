@@ -16,11 +16,14 @@ from attnsci.errors import AttnsciError
 from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
 from attnsci.papers.object_attention import commands as object_attention
 from attnsci.papers.ram import commands as ram
+from attnsci.papers.what_where import commands as what_where
 from attnsci.training.configs import PRESETS, Device, Source
 from attnsci.training.dram_configs import PRESETS as DRAM_PRESETS
+from attnsci.training.noisy_digits_configs import PRESETS as NOISY_PRESETS
 from attnsci.training.ram_configs import PRESETS as RAM_PRESETS
+from attnsci.training.where_configs import PRESETS as WHERE_PRESETS
 
-Paper = Literal["object-attention", "neva", "ram"]
+Paper = Literal["object-attention", "neva", "ram", "what-where"]
 Scale = Literal["quick", "default", "paper"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -190,6 +193,7 @@ class EvaluateCommand:
     family: (
         Annotated[object_attention.Evaluate, _named("object-attention")]
         | Annotated[ram.Evaluate, _named("ram")]
+        | Annotated[what_where.Evaluate, _named("what-where")]
     )
 
     def run(self) -> None:
@@ -250,6 +254,12 @@ def parse(argv: Sequence[str]) -> Any:
     gating = object_attention.Train(training=PRESETS[known(PRESETS)], preset=known(PRESETS))
     glimpses = ram.Train(training=RAM_PRESETS[known(RAM_PRESETS)], preset=known(RAM_PRESETS))
     deep = ram.TrainDRAM(training=DRAM_PRESETS[known(DRAM_PRESETS)], preset=known(DRAM_PRESETS))
+    noisy = what_where.Train(
+        training=NOISY_PRESETS[known(NOISY_PRESETS)], preset=known(NOISY_PRESETS)
+    )
+    peripheral = what_where.TrainWhere(
+        training=WHERE_PRESETS[known(WHERE_PRESETS)], preset=known(WHERE_PRESETS)
+    )
 
     @dataclasses.dataclass(frozen=True)
     class TrainCommand:
@@ -260,6 +270,8 @@ def parse(argv: Sequence[str]) -> Any:
             | Annotated[ram.Train, _named("ram", default=glimpses)]
             | Annotated[ram.TrainDRAM, _named("ram-dram", default=deep)]
             | Annotated[ram.TrainCatch, _named("ram-catch")]
+            | Annotated[what_where.Train, _named("what-where", default=noisy)]
+            | Annotated[what_where.TrainWhere, _named("where", default=peripheral)]
         )
 
         def run(self) -> None:

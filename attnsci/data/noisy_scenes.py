@@ -78,7 +78,7 @@ class NoisyDigits(Stimuli):
     config: NoisyDigitsConfig
     mode: Mode
     seed: tuple[int, ...]
-    split: Split
+    split: str
 
     @property
     def places(self) -> Tensor:
@@ -105,7 +105,7 @@ def noisy_digits(
     mode: Mode = "fresh",
     *,
     seed: Seed = None,
-    split: Split = "train",
+    split: str = "train",
     device: str | torch.device | None = None,
     config: NoisyDigitsConfig | None = None,
     **settings: Any,
@@ -281,7 +281,7 @@ def _whole(parameter: str, values: Array, n: int) -> Tensor:
 
 
 def _keys(
-    seed: Seed, mode: Mode, split: Split, index: Tensor
+    seed: Seed, mode: Mode, split: str, index: Tensor
 ) -> tuple[tuple[int, ...], Tensor | None]:
     """Return the seed that names the scenes, and a key for each scene that is not frozen."""
     if isinstance(seed, torch.Generator) and mode != "frozen":
@@ -305,7 +305,7 @@ def _dtype(frozen: bool) -> torch.dtype:
 
 @functools.lru_cache(maxsize=4)
 def _pool(
-    n: int, spectrum: tuple[int, float, float], norm: Norm, split: Split, device: torch.device
+    n: int, spectrum: tuple[int, float, float], norm: Norm, split: str, device: torch.device
 ) -> Tensor:
     """Return the `n` fields of mode "pooled", ready to be rolled."""
     keys = stimulus_keys((), _POOLS[split], torch.arange(n)).to(device)

@@ -13,6 +13,7 @@ PAPERS = {
     "object-attention": "attnsci.papers.object_attention.paper",
     "neva": "attnsci.papers.neva.paper",
     "ram": "attnsci.papers.ram.paper",
+    "what-where": "attnsci.papers.what_where.paper",
 }
 """Paper to the module whose ``reproduce(request)`` draws it."""
 

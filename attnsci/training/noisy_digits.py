@@ -114,17 +114,8 @@ class NoisyDigitsObjective:
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return Adam or plain gradient descent."""
-        config = self.config
-        parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
-        for name, parameter in self.model.named_parameters():
-            parts[name.startswith("localisation.")].append(parameter)
-        groups = [
-            {"params": parts[looks], "share": config.looking_rate if looks else 1.0}
-            for looks in parts
-            if parts[looks]
-        ]
-        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
-        return kind(groups, lr=config.learning_rate, fused=True)
+        kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.SGD
+        return kind(self.model.parameters(), lr=self.config.learning_rate, fused=True)
 
     def n_batches(self, epoch: int) -> int:
         """Return the number of updates in an epoch."""
@@ -157,7 +148,7 @@ class NoisyDigitsObjective:
     ) -> Iterator[Metrics]:
         """Take one optimiser step; yield its loss and accuracy."""
         for group in optimizer.param_groups:
-            group["lr"] = batch.rate * group["share"]
+            group["lr"] = batch.rate
         with fabric.autocast():
             if self._looks:
                 done = model.rollout(batch.images)

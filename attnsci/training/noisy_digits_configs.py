@@ -104,8 +104,6 @@ class NoisyDigitsTraining:
     """Adam, or gradient descent without momentum."""
     learning_rate: float = 1e-3
     """Largest step size."""
-    looking_rate: float = 1.0
-    """Step size of what chooses a transform, in multiples of that of what names digits."""
     strain_weight: float = 0.0
     """Of the square of what the transform's parameters, before their limits, exceed
     `STRAIN_FREE` by: where limits are nearly reached no gradient leads back."""
@@ -127,7 +125,7 @@ class NoisyDigitsTraining:
     def __post_init__(self) -> None:
         for name in ("batches_per_epoch", "batch_size", "validation_scenes"):
             check_positive(name, getattr(self, name), integer=True)
-        for name in ("learning_rate", "looking_rate", "clip"):
+        for name in ("learning_rate", "clip"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name))
         for name in ("noise", "final_rate", "validation_fraction"):

@@ -178,13 +178,20 @@ class DigitObjective:
 
 def right_per_phase(model: ObjectAttention, scenes: ObjectScenes, strength: float) -> Tensor:
     """Return whether each phase named the object that it attended, shape (N, phase), bool."""
+    label, named = attended_labels(model, scenes, strength)
+    return label == named
+
+
+def attended_labels(
+    model: ObjectAttention, scenes: ObjectScenes, strength: float
+) -> tuple[Tensor, Tensor]:
+    """Return the label of the object attended in each phase, and the one named, (N, phase) each."""
     trajectory = model.run(scenes.image)
     targets = scenes.targets(strength)
     taken = torch.zeros_like(scenes.labels, dtype=torch.bool)
-    right = []
+    labels = []
     for phase in range(trajectory.logits.shape[1]):
         chosen, _ = nearest_object(trajectory.masked_input[:, phase], targets, taken)
         taken = taken.scatter(1, chosen[:, None], True)
-        label = scenes.labels.gather(1, chosen[:, None])[:, 0]
-        right.append(trajectory.prediction[:, phase] == label)
-    return torch.stack(right, 1)
+        labels.append(scenes.labels.gather(1, chosen[:, None])[:, 0])
+    return torch.stack(labels, 1), trajectory.prediction

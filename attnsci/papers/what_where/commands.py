@@ -1,0 +1,126 @@
+"""What the command line can do with What, Where and spatial transformers.
+
+A frozen dataclass each, whose fields are flags. Nothing heavy is imported before a command runs,
+so that ``--help`` answers at once.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from attnsci.checks import check_positive
+from attnsci.errors import InvalidInput
+from attnsci.provenance import stable_hash
+from attnsci.training.configs import Device, Precision, Source
+from attnsci.training.noisy_digits_configs import WHAT_28, NoisyDigitsTraining
+from attnsci.training.where_configs import WHERE, WhereTraining
+
+Preset = Literal[
+    "what-28", "what-crop", "stn-28", "stn-128", "atn", "polo-atn-95", "polo-atn-85",
+    "conv-polo-atn-85", "what-published", "stn-28-published", "stn-128-published",
+    "atn-published", "polo-atn-95-published", "polo-atn-low-published", "polo-atn-85-published",
+    "conv-polo-atn-85-published",
+]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A training run: where it stands, on what it computes, what it keeps."""
+
+    if TYPE_CHECKING:  # each command has these as its first flags
+        training: Any
+        preset: str
+
+    out: Path | None = None
+    """The run's folder; by default runs/PRESET-HASH, named after the settings."""
+    max_steps: int | None = None
+    """Stop after so many batches, in the middle of an epoch if need be."""
+    device: Device = "auto"
+    """Where to compute; auto takes an accelerator if there is one."""
+    devices: int = 1
+    """Processes, one a device; the batch is shared among them."""
+    precision: Precision | Literal["auto"] = "auto"
+    """Number format; auto is bfloat16 where the device computes in it."""
+    save_every: int = 200
+    """Batches between checkpoints; one is written after each epoch in any case."""
+    snapshot_every: int | None = None
+    """Epochs between snapshots of the weights that are kept, epoch-0050.safetensors …"""
+
+    @property
+    def folder(self) -> Path:
+        """Where the run stands."""
+        named = Path("runs") / f"{self.preset}-{stable_hash(self.training)}"
+        return named if self.out is None else self.out
+
+    def run(self) -> None:
+        """Train to the end, draw how it went and say what came out."""
+        from attnsci.papers.what_where.train import run_train
+
+        try:
+            print(run_train(self))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped; the same command goes on from what is saved in {self.folder}"
+            ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Run):
+    """Train What or a spatial transformer to name digits in noise. The same command resumes."""
+
+    training: Annotated[NoisyDigitsTraining, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands] = (
+        WHAT_28
+    )
+    preset: Preset = "what-28"
+    """Recipe to start from; other flags replace single settings of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainWhere(Run):
+    """Train Where to foretell what What would recognise. The same command resumes."""
+
+    training: Annotated[WhereTraining, tyro.conf.arg(name="")] = WHERE
+    preset: Literal["where", "where-published"] = "where"
+    """Recipe to start from; other flags replace single settings of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Map a network's accuracy over the visual field, with its radial profile and intervals."""
+
+    model: str = "what-28-seed0"
+    """Shipped weights or a .safetensors file: a What, a spatial transformer, or RAM."""
+    noise: float | None = None
+    """Strength of the noise, 0 to 1; by default as in training, none for RAM."""
+    contrast: tuple[float, float] = (0.3, 0.7)
+    """Lowest and highest contrast of the digits in noise."""
+    n: int = 200
+    """Digits, each shown at every offset."""
+    reach_px: int = 27
+    """Largest offset, down, up and to both sides."""
+    stride_px: int = 3
+    """Distance of the offsets; 1 is the published map."""
+    source: Source = "bundled"
+    """Digits to show: those that came with the installation, or "full" MNIST."""
+    seed: int = 0
+    """Decides noise and contrasts."""
+    device: Device = "auto"
+    """Where to compute; auto takes an accelerator if there is one."""
+    out: Path | None = None
+    """Folder for map.png, map.svg, profile.csv and map.zarr; only printed without it."""
+
+    def __post_init__(self) -> None:
+        for name in ("n", "reach_px", "stride_px"):
+            check_positive(name, getattr(self, name), integer=True)
+        if self.stride_px > self.reach_px:
+            raise InvalidInput(
+                f"--stride-px {self.stride_px} leaves no offset within --reach-px {self.reach_px}."
+            )
+
+    def run(self) -> None:
+        """Show the scenes, print the profile and write what was asked for."""
+        from attnsci.papers.what_where.evaluate import run_evaluate
+
+        print(run_evaluate(self))
