@@ -14,9 +14,11 @@ import tyro
 
 from attnsci.errors import AttnsciError
 from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
+from attnsci.papers.object_attention import coco_commands
 from attnsci.papers.object_attention import commands as object_attention
 from attnsci.papers.ram import commands as ram
 from attnsci.papers.what_where import commands as what_where
+from attnsci.training.coco_configs import PRESETS as COCO_PRESETS
 from attnsci.training.configs import PRESETS, Device, Source
 from attnsci.training.dram_configs import PRESETS as DRAM_PRESETS
 from attnsci.training.noisy_digits_configs import PRESETS as NOISY_PRESETS
@@ -107,12 +109,14 @@ class GetDataset:
     """The data set."""
     force: bool = False
     """Download again what is there."""
+    accept: bool = False
+    """Consent to size and licence of a large data set; without it they are only shown."""
 
     def run(self) -> None:
         """Download it and say where it is."""
         from attnsci.data import get
 
-        print(get(self.name, force=self.force))
+        print(get(self.name, force=self.force, accept=self.accept))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,6 +256,12 @@ def parse(argv: Sequence[str]) -> Any:
 
     # The preset's values become the defaults, so that --help shows them and flags replace them.
     gating = object_attention.Train(training=PRESETS[known(PRESETS)], preset=known(PRESETS))
+    photographs = coco_commands.TrainCoco(
+        images=tyro.MISSING,
+        annotations=tyro.MISSING,
+        training=COCO_PRESETS[known(COCO_PRESETS)],
+        preset=known(COCO_PRESETS),
+    )
     glimpses = ram.Train(training=RAM_PRESETS[known(RAM_PRESETS)], preset=known(RAM_PRESETS))
     deep = ram.TrainDRAM(training=DRAM_PRESETS[known(DRAM_PRESETS)], preset=known(DRAM_PRESETS))
     noisy = what_where.Train(
@@ -267,6 +277,9 @@ def parse(argv: Sequence[str]) -> Any:
 
         family: (
             Annotated[object_attention.Train, _named("object-attention", default=gating)]
+            | Annotated[
+                coco_commands.TrainCoco, _named("object-attention-coco", default=photographs)
+            ]
             | Annotated[ram.Train, _named("ram", default=glimpses)]
             | Annotated[ram.TrainDRAM, _named("ram-dram", default=deep)]
             | Annotated[ram.TrainCatch, _named("ram-catch")]

@@ -82,6 +82,17 @@ class ObjectAttentionConfig:
         return sizes
 
 
+COCO = ObjectAttentionConfig(
+    channels=(3, 30, 60, 100, 20),
+    height=100,
+    width=100,
+    n_classes=12,
+    strength=0.3,
+    upsampling="bicubic",
+)
+"""The published network for photographs (477,713 parameters)."""
+
+
 class Level(nn.Module):
     """One gated level: gate, convolution, ReLU, pooling; and the way down to its gate.
 

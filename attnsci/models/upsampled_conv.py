@@ -1,7 +1,9 @@
 """A transposed convolution of an upsampled map, without ever making the upsampled map."""
 
+import functools
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +29,7 @@ class UpsampledTransposedConv(nn.ConvTranspose2d):
     kernel_size : int
         Side K of the kernel.
     upsampling : {"nearest", "bicubic"}
-        Bicubic (``align_corners=False``) mixes cells and takes the direct way.
+        As ``functional.interpolate`` has them, bicubic with ``align_corners=False``.
     """
 
     def __init__(
@@ -59,10 +61,28 @@ class UpsampledTransposedConv(nn.ConvTranspose2d):
         InvalidInput
             If nearest upsampling is asked for a size that pooling by 2 does not give `coarse` of.
         """
-        if self.upsampling == "bicubic":
-            fine = functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
-            return functional.conv_transpose2d(fine, self.weight, self.bias)
-        return self._nearest(coarse, size)
+        return (
+            self._bicubic(coarse, size)
+            if self.upsampling == "bicubic"
+            else (self._nearest(coarse, size))
+        )
+
+    def _bicubic(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
+        n, channels, height, width = coarse.shape
+        outputs, taps = self.out_channels, self.kernel_size[0]
+        rows = _bicubic_taps(height, size[0], taps).to(coarse)
+        columns = _bicubic_taps(width, size[1], taps).to(coarse)
+        # (row tap, column tap, output) innermost, so that both matrices meet their axis whole.
+        mixing = self.weight.permute(0, 2, 3, 1).reshape(channels, -1)
+        cells = coarse.permute(0, 2, 3, 1).reshape(-1, channels)
+        mixed = (cells @ mixing).view(n, height, width, taps, -1).transpose(2, 3)
+        tall = rows @ mixed.reshape(n, height * taps, -1)
+        if outputs == 1:
+            out = tall.view(-1, width * taps) @ columns.T
+        else:
+            out = columns @ tall.view(-1, width * taps, outputs)
+        out = out.view(n, len(rows), len(columns), outputs).permute(0, 3, 1, 2)
+        return out if self.bias is None else out + self.bias[:, None, None]
 
     def _nearest(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
         lost_row, lost_column = size[0] - 2 * coarse.shape[2], size[1] - 2 * coarse.shape[3]
@@ -85,6 +105,22 @@ class UpsampledTransposedConv(nn.ConvTranspose2d):
             corner = functional.conv_transpose2d(coarse[..., :1, :1], self.weight)
             out = out + functional.pad(corner, (0, width - taps, 0, height - taps))
         return out if self.bias is None else out + self.bias[:, None, None]
+
+
+@functools.lru_cache(maxsize=64)
+def _bicubic_taps(coarse: int, fine: int, taps: int) -> Tensor:
+    """Return the matrix (fine + taps - 1, coarse · taps) that upsamples cells and shifts each tap.
+
+    Column ``cell · taps + tap`` is what a cell gives to each place through that tap.
+    """
+    # A tensor made for inference could not be used in training later.
+    with torch.inference_mode(False):
+        cells = torch.eye(coarse, dtype=torch.float64)[None, :, :, None]
+        fine_cells = functional.interpolate(cells, (fine, 1), mode="bicubic", align_corners=False)
+        matrix = cells.new_zeros(fine + taps - 1, coarse, taps)
+        for tap in range(taps):
+            matrix[tap : tap + fine, :, tap] = fine_cells[0, :, :, 0].T
+        return matrix.flatten(1)
 
 
 def _doubled(weight: Tensor, dim: int) -> Tensor:

@@ -73,8 +73,8 @@ class CocoTraining:
 PRESETS = {
     "coco": CocoTraining(),
     "coco-small": CocoTraining(
-        learning_rate=1e-3, epochs=120, final_rate=0.01, warmup=30, clip=1.0, mirrored=True,
-        zoom=1.5, min_area=0.02,
+        learning_rate=1e-3, epochs=100, final_rate=0.01, warmup=50, clip=1.0, batch_size=16,
+        mirrored=True, zoom=1.5, min_area=0.02,
     ),
 }  # fmt: skip
 """By name: as published, for some 13,000 photographs; and ours, for a few hundred."""

@@ -55,11 +55,37 @@ def test_pooling_and_back_restores_the_size_for_every_parity(size):
     torch.testing.assert_close(layer(pooled, size), direct(layer, pooled, size))
 
 
-def test_bicubic_equals_the_two_steps_for_any_size():
-    layer = UpsampledTransposedConv(2, 3, 4, "bicubic")
-    coarse = torch.rand(2, 2, 5, 6)
-    for size in ((10, 12), (11, 13), (14, 9)):
-        torch.testing.assert_close(layer(coarse, size), direct(layer, coarse, size))
+@settings(max_examples=60, deadline=None)
+@given(
+    coarse_size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    size=st.tuples(st.integers(1, 14), st.integers(1, 14)),
+    kernel=st.integers(1, 5),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    n=st.integers(1, 2),
+    seed=st.integers(0, 99),
+)
+def test_bicubic_equals_the_two_steps_for_any_size_with_gradients(
+    coarse_size, size, kernel, channels, n, seed
+):
+    torch.manual_seed(seed)
+    layer = UpsampledTransposedConv(*channels, kernel, "bicubic").double()
+    coarse = torch.randn(n, channels[0], *coarse_size, dtype=torch.float64, requires_grad=True)
+    ours, theirs = layer(coarse, size), direct(layer, coarse, size)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    probe = torch.randn_like(theirs)
+    for a, b in zip(
+        gradients(layer, coarse, ours, probe), gradients(layer, coarse, theirs, probe), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+def test_bicubic_trains_after_it_was_first_used_for_inference():
+    layer = UpsampledTransposedConv(3, 2, 4, "bicubic")
+    coarse = torch.rand(1, 3, 7, 7)
+    with torch.inference_mode():
+        layer(coarse, (15, 15))
+    layer(coarse, (15, 15)).sum().backward()
+    assert torch.isfinite(layer.weight.grad).all()
 
 
 def test_weights_are_those_of_a_transposed_convolution():
