@@ -159,7 +159,8 @@ def _ascend(
         gained = np.where(better, new - value[running], 0)
         theta[running[better]] = trial[better]
         value[running] += gained
-        damping[running] *= np.where(better, 0.2, 8.0)
+        # With less, the information of a flat curve is singular in double precision.
+        damping[running] = np.maximum(damping[running] * np.where(better, 0.2, 8.0), 1e-8)
         # Done: an undamped step would bring nothing (its parameters are off by 1e-4 of their
         # standard error at most), or no step brings anything.
         promised = (1 + damping_now) * (gradient * step).sum(1)
