@@ -113,7 +113,9 @@ def draw_maps(
         middle = np.asarray(PROFILE_EDGES_PX[:-1]) + 1.0
         row[2].plot(middle, PROFILES[kind], "s--", ms=2, color="0.3", label="published")
         row[2].axhline(ours.chance, color="0.6", lw=0.8, ls=":", label="most frequent class")
-        row[2].legend()
+        row[2].set_ylim(0, 1.25)
+        row[2].set_yticks(np.arange(0, 1.1, 0.2))
+        row[2].legend(loc="upper right", fontsize=5)
     return drawn
 
 
@@ -152,7 +154,9 @@ def draw_others(found: Sequence[Mapped], stimuli: Sequence[str]) -> Figure:
     last = axes[len(found)]
     for colour, each in zip(PALETTE, found, strict=False):
         plot_profile(each.profile, label=each.name, color=colour, ax=last)
-    last.legend(fontsize=4.5)
+    last.set_ylim(0, 1)
+    spare = axes[len(found) + 1] if len(found) + 1 < len(axes) else last
+    spare.legend(*last.get_legend_handles_labels(), fontsize=5.5, loc="center left")
     for ax in axes[len(found) + 1 :]:
         ax.set_axis_off()
     return drawn

@@ -135,14 +135,26 @@ def sensors(digits: Digits, seed: int) -> dict[str, np.ndarray]:
     features = narrow(scene)
     return {
         "scene, 128×128": scene[0, 0].numpy(),
-        "POLO-95: 768 features\n(ring, azimuth), 8 orientations": features[0]
-        .flatten(0, 1)
-        .sub(features[0].flatten(0, 1).mean(1, keepdim=True))
-        .numpy(),
+        "POLO-95, 768 features:\n16 azimuths × (8 orientations × 6 rings)": _z_scores(features[0]),
         "back from POLO-95": narrow.inverse(features)[0, 0].clamp(0, 1).numpy(),
         "back from POLO-85\n(wide + narrow part)": _joined(inner, wide, scene),
-        "back from 2880\nlog-polar (whitened)": eye.inverse(eye(scene))[0, 0].numpy(),
+        "back from the log-polar retina,\n2880 features, whitened": _grey(
+            eye.inverse(eye(scene))[0, 0]
+        ),
     }
+
+
+def _z_scores(features: torch.Tensor) -> np.ndarray:
+    """Return features (orientation, ring, azimuth) as a picture, rings on one scale."""
+    rows = features.flatten(0, 1)
+    spread, mean = torch.std_mean(rows, 1, keepdim=True)
+    return ((rows - mean) / spread).numpy()
+
+
+def _grey(image: torch.Tensor) -> np.ndarray:
+    """Return an image of any range with its mean as mid-grey and 3 deviations as the ends."""
+    spread, mean = torch.std_mean(image)
+    return (0.5 + (image - mean) / (6 * spread)).clamp(0, 1).numpy()
 
 
 def _joined(inner: PoloRetina, outer: PoloRetina, scene: torch.Tensor) -> np.ndarray:
