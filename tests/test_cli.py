@@ -35,9 +35,12 @@ COMMANDS = (
     "train ram",
     "train ram-dram",
     "train ram-catch",
+    "train what-where",
+    "train where",
     "evaluate",
     "evaluate object-attention",
     "evaluate ram",
+    "evaluate what-where",
     "record",
     "record object-attention",
     "compare",
@@ -98,7 +101,7 @@ def test_every_command_has_help(command, capsys):
 
 def test_help_offers_choices_in_order_and_no_none(capsys):
     out = run("reproduce --help", capsys)[1]
-    assert "[{object-attention,neva,ram}]" in out
+    assert "[{object-attention,neva,ram,what-where}]" in out
     assert "--scale {quick,default,paper}" in out
     assert "None" not in out
 
