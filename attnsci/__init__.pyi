@@ -1,14 +1,17 @@
 from ._torchvision import load_torchvision
+from .analysis.eccentricity import accuracy_map
 from .analysis.inhibition import all_baselines
 from .analysis.selection import order_bias, summarise
 from .analysis.statistics import bootstrap
 from .analysis.tuning import describe_curves, tuning_curves
 from .data.bars import BarScenes
+from .data.coco import load_coco_pairs
 from .data.digit_scenes import DigitScenes
 from .data.digits import load_mnist
 from .data.fetch import fetch_mnist
 from .data.gaze import fetch_osie, load_eyecrowd, load_osie
 from .data.images import load_images, read_images
+from .data.noisy_scenes import noisy_digits
 from .errors import AttnsciError
 from .geometry import Viewing
 from .models.neva import NeVA
@@ -16,6 +19,7 @@ from .models.object_attention import ObjectAttention
 from .models.zoo import load_model
 from .papers.object_attention.measure import show_bars, show_scenes
 from .papers.reproduce import reproduce
+from .papers.what_where.measure import map_answers
 from .recording.recorder import Recorder, record
 from .recording.recording import Recording, open_recording
 from .recording.sites import Site
@@ -41,18 +45,22 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "Viewing",
+    "accuracy_map",
     "all_baselines",
     "bootstrap",
     "compare",
     "describe_curves",
     "fetch_mnist",
     "fetch_osie",
+    "load_coco_pairs",
     "load_eyecrowd",
     "load_images",
     "load_mnist",
     "load_model",
     "load_osie",
     "load_torchvision",
+    "map_answers",
+    "noisy_digits",
     "open_recording",
     "order_bias",
     "read_images",

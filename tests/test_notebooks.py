@@ -14,6 +14,7 @@ SMALL = {
     "object_attention": "40",
     "ram": "60",
     "record_your_own_model": "8",
+    "what_where": "20",
 }
 WITH_DATA = {"human_comparison"}
 NAMES = sorted({path.stem for path in NOTEBOOKS.iterdir() if path.suffix in (".py", ".ipynb")})
