@@ -61,9 +61,12 @@ class CocoObjective:
         self.n_classes = max(training.classes) + 1
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
-            self.model: nn.Module = ObjectAttention(
+            model = ObjectAttention(
                 dataclasses.replace(config.model(self.n_classes), n_phases=training.n_objects)
             )
+            if config.start == "closed":
+                _start_closed(model)
+        self.model: nn.Module = model
         self._weights = torch.as_tensor(training.class_weights(), dtype=torch.float32)
 
     def _check(self) -> None:
@@ -187,6 +190,14 @@ class CocoObjective:
             "validation_data": self.validation.provenance(),
             "seed": self.config.seed,
         }
+
+
+def _start_closed(model: ObjectAttention) -> None:
+    """Draw He's weights for the way up and close the pixel gate: tanh 1 = 0.76."""
+    for level in model.levels:
+        nn.init.kaiming_normal_(level.conv.weight, nonlinearity="relu")
+        nn.init.zeros_(level.conv.bias)
+    nn.init.ones_(model.levels[0].deconv.bias)
 
 
 def class_scores(labels: np.ndarray, named: np.ndarray, n_classes: int) -> tuple[float, float]:

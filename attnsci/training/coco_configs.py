@@ -1,14 +1,16 @@
 """Settings of training on photographs of two objects, as data: read without loading torch."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from attnsci.checks import check_fraction, check_positive
+from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.training.configs import TrainerConfig, fast_trainer
 
 if TYPE_CHECKING:
     from attnsci.models.object_attention import ObjectAttentionConfig
+
+Start = Literal["published", "closed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,9 @@ class CocoTraining:
     """Photographs an update, over all processes."""
     class_weights: bool = True
     """Weigh classes by the inverse of their frequency, as published."""
+    start: Start = "published"
+    """Weights to begin with: PyTorch's; or He's, which keep the signal up through the levels, and
+    a pixel gate that is nearly closed, as the reconstruction makes it first of all."""
     mirrored: bool = False
     """Show half of the photographs left to right, others in every epoch."""
     zoom: float = 1.0
@@ -52,6 +57,7 @@ class CocoTraining:
             check_fraction(name, getattr(self, name))
         if self.clip is not None:
             check_positive("clip", self.clip)
+        check_option("start", self.start, get_args(Start))
         for name, least in (("reconstruction_weight", 0), ("warmup", 0), ("zoom", 1)):
             value = getattr(self, name)
             if not least <= value < float("inf"):
@@ -73,8 +79,8 @@ class CocoTraining:
 PRESETS = {
     "coco": CocoTraining(),
     "coco-small": CocoTraining(
-        learning_rate=1e-3, epochs=100, final_rate=0.01, warmup=50, clip=1.0, batch_size=16,
-        mirrored=True, zoom=1.5, min_area=0.02,
+        learning_rate=5e-4, epochs=80, final_rate=0.02, warmup=50, clip=1.0, batch_size=8,
+        start="closed", mirrored=True, zoom=1.5, min_area=0.05,
     ),
 }  # fmt: skip
 """By name: as published, for some 13,000 photographs; and ours, for a few hundred."""

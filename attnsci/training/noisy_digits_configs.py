@@ -179,12 +179,12 @@ class NoisyDigitsTraining:
 
 
 WHAT_28 = NoisyDigitsTraining()
-_LOOKING: dict[str, Any] = {"strain_weight": 1.0, "clip": 1.0, "learning_rate": 5e-4}
-# Twice the step size, and where scenes grow faint the transforms run away.
+_LOOKING: dict[str, Any] = {"strain_weight": 1.0, "clip": 1.0}
 STN_28 = dataclasses.replace(WHAT_28, model=TRANSFORMERS["stn-28-bounded"], **_LOOKING)
 POLO_ATN_95 = NoisyDigitsTraining(
-    TRANSFORMERS["polo-atn-95-bounded"], 128, "radial", 40.0, curriculum="wander-128", **_LOOKING
-)
+    TRANSFORMERS["polo-atn-95-bounded"], 128, "radial", 40.0, curriculum="wander-128",
+    batches_per_epoch=200, **_LOOKING,
+)  # fmt: skip
 _FROZEN = NoisyDigitsTraining(
     tail="clip", mode="frozen", batches_per_epoch=600, warmup=0, final_rate=1.0, optimizer="sgd",
     learning_rate=0.01, curriculum="stn-28", model=TRANSFORMERS["stn-28"],
@@ -206,15 +206,15 @@ PRESETS = {
     "what-crop": dataclasses.replace(WHAT_28, scene_px=128),
     "stn-28": STN_28,
     "stn-128": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["stn-128-bounded"], batches_per_epoch=40, warmup=50
+        POLO_ATN_95, model=TRANSFORMERS["stn-128-bounded"], batches_per_epoch=20, warmup=50
     ),
     "atn": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["atn-bounded"], batches_per_epoch=125, warmup=100
+        POLO_ATN_95, model=TRANSFORMERS["atn-bounded"], batches_per_epoch=90, warmup=100
     ),
     "polo-atn-95": POLO_ATN_95,
     "polo-atn-85": dataclasses.replace(POLO_ATN_95, model=TRANSFORMERS["polo-atn-85-bounded"]),
     "conv-polo-atn-85": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["conv-polo-atn-85-bounded"]
+        POLO_ATN_95, model=TRANSFORMERS["conv-polo-atn-85-bounded"], batches_per_epoch=150
     ),
     "what-published": dataclasses.replace(
         _FROZEN, model=WhatConfig(), curriculum="what", noise=1.0, optimizer="adam",
