@@ -4,6 +4,10 @@ The retina of the POLO-ATN spatial transformers (Dabane, Perrinet & Daucé 2022,
 what you transform: foveated spatial transformers as a bio-inspired attention mechanism", IJCNN).
 The centre of each level of the pyramid is seen through the same bank of filters, so what a level
 higher covers twice the distance at half the resolution. Images are not whitened.
+
+A level is what the image lacks once it was halved and doubled again. That is linear in the image,
+as the filters are: made once for both (`level_filters`), they read the image at the level's
+resolution, and the levels themselves are computed only where someone wants to see them (`pyramid`).
 """
 
 import dataclasses
@@ -11,12 +15,12 @@ import functools
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.sensors.centred import CentredSensor
+from attnsci.sensors.centred import CentredSensor, middle
 from attnsci.sensors.linear_inverse import LinearInverse
 from attnsci.sensors.log_gabor import log_gabor_filters
 
@@ -127,6 +131,61 @@ def polo_bank(config: PoloConfig) -> Tensor:
     return filters[:, 0].unflatten(0, places)
 
 
+def level_filters(bank: Tensor, size: int, last: bool = False) -> Tensor:
+    """Return the filters that answer to an image what a bank answers to its level of the pyramid.
+
+    Parameters
+    ----------
+    bank : Tensor, shape (F, width, width), float
+        The bank that reads the level.
+    size : int
+        Side of the image that the level is made from.
+    last : bool
+        The last level is the image itself.
+
+    Returns
+    -------
+    Tensor, shape (F, side, side)
+        For the centre of the image: two pixels more than the bank on every side, as far as there
+        are any, or as many for the last level.
+
+    Examples
+    --------
+    >>> bank, images = torch.rand(3, 8, 8), torch.rand(1, 1, 32, 32)
+    >>> filters = level_filters(bank, 32)
+    >>> filters.shape
+    torch.Size([3, 12, 12])
+    >>> level = pyramid(images, 8, 2)[:, 0]
+    >>> torch.allclose((filters * middle(images, 12)).sum((2, 3)), (bank * level).sum((1, 2)),
+    ...                atol=1e-5)
+    True
+    """
+    width = bank.shape[-1]
+    if last:
+        return _centre(bank, min(width, size))
+    side = min(width + 4, size)
+    bank = _centre(bank, side)
+    halved = torch.eye(side // 2, dtype=bank.dtype).repeat_interleave(2, 1) / 2
+    # Column j: a line of pixels, 1 at j, halved and doubled.
+    blurred = functional.interpolate(halved.T[None], scale_factor=2, mode="linear")[0].T
+    return bank - blurred.T @ bank @ blurred
+
+
+class _Level(nn.Module):
+    """One product with the filters of a level."""
+
+    filters: Tensor
+
+    def __init__(self, filters: Tensor) -> None:
+        super().__init__()
+        self.side = filters.shape[-1]
+        self.register_buffer("filters", filters.flatten(1).float(), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the answers (N, F) to images (N, 1, S, S)."""
+        return middle(images, self.side).flatten(1) @ self.filters.T
+
+
 class PoloRetina(CentredSensor):
     """What the rings on each level of the pyramid answer.
 
@@ -139,7 +198,7 @@ class PoloRetina(CentredSensor):
     Attributes
     ----------
     bank : Tensor, shape (n_theta · n_sub · n_azimuth, width²), float32
-        Not in the state dict.
+        What reads each level of the pyramid. Not in the state dict.
 
     Examples
     --------
@@ -155,17 +214,26 @@ class PoloRetina(CentredSensor):
     def __init__(self, config: PoloConfig = POLO_95, *, fill: float = 0.5) -> None:
         super().__init__(config.size, fill)
         self.config = config
-        bank = polo_bank(config).flatten(0, 2).flatten(1).float()
-        self.register_buffer("bank", bank, persistent=False)
+        bank = polo_bank(config).flatten(0, 2)
+        self.register_buffer("bank", bank.flatten(1).float(), persistent=False)
+        # All levels whose edges are not seen have the same filters.
+        made: dict[tuple[int, bool], _Level] = {}
+        levels = []
+        for i in range(config.n_seen):
+            last = i == config.n_levels - 1
+            key = min(config.size >> i, config.width + 4), last
+            made[key] = made.get(key) or _Level(level_filters(bank, config.size >> i, last))
+            levels.append(made[key])
+        self.levels = nn.ModuleList(levels)
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the features (N, orientation, ring, azimuth) of windows (N, 1, size, size)."""
         config = self.config
-        seen = pyramid(images, config.width, config.n_levels)[:, : config.n_seen]
-        answers = (seen.flatten(2) @ self.bank.T).unflatten(
-            2, (config.n_theta, config.n_sub, config.n_azimuth)
-        )
-        return answers.transpose(1, 2).flatten(2, 3)
+        answers = []
+        for i, level in enumerate(self.levels):
+            images = _halved(images) if i else images
+            answers.append(level(images).unflatten(1, (config.n_theta, -1, config.n_azimuth)))
+        return torch.cat(answers, 2)
 
     def inverse(self, features: Tensor) -> Tensor:
         """Return images (N, 1, size, size) whose pyramid the rings would see so.
@@ -265,7 +333,7 @@ def pyramid(images: Tensor, width: int, n_levels: int) -> Tensor:
     """
     levels = []
     for _ in range(n_levels - 1):
-        coarse = functional.avg_pool2d(images, 2)
+        coarse = _halved(images)
         levels.append(_centre(images, width) - _centre_of_doubled(coarse, width))
         images = coarse
     return torch.cat([*levels, _centre(images, width)], 1)
@@ -289,6 +357,12 @@ def _centre(images: Tensor, width: int) -> Tensor:
     """Return the central square; with zeros round the images if they are smaller."""
     border = (width - images.shape[-1]) // 2
     return functional.pad(images, (border,) * 4)
+
+
+def _halved(images: Tensor) -> Tensor:
+    """Return the means of 2 × 2 pixels; sums of slices are several times as fast as pooling."""
+    rows = images[..., ::2, :] + images[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
 def _doubled(images: Tensor) -> Tensor:
