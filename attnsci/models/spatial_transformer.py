@@ -93,6 +93,11 @@ class SpatialTransformer(nn.Module):
             config.n_classes,
         )
 
+    @property
+    def measures_features(self) -> bool:
+        """Whether `fit_features` is needed: features of a retina are standardised."""
+        return self.config.standardised and self.config.localisation != "conv"
+
     def fit_features(self, images: Tensor) -> None:
         """Measure what the features of the retina are standardised by, once, before training.
 

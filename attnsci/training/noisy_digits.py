@@ -86,9 +86,7 @@ class NoisyDigitsObjective:
     def _prepare(self) -> None:
         """Measure the features of a retina, where they are standardised."""
         network = self.model
-        if not (isinstance(network, SpatialTransformer) and network.config.standardised):
-            return
-        if network.config.localisation == "conv":  # sees the image itself
+        if not (isinstance(network, SpatialTransformer) and network.measures_features):
             return
         some = np.arange(min(FEATURE_SCENES, len(self.training)))
         shown = self._show(self.training, some, self.config.stages[-1], _FEATURES)

@@ -42,7 +42,7 @@ def made(name, **settings):
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = SpatialTransformer(preset(name), **settings)
-    if model.config.standardised:
+    if model.measures_features:
         model.fit_features(noise(8, model.config.image_px, 9))
     return model
 
@@ -139,6 +139,17 @@ def test_the_landing_is_where_the_classifier_sees():
     torch.testing.assert_close(found.seen, window(images, landing, 28), rtol=0, atol=1e-4)
 
 
+def test_grey_is_nothing_to_convolutions_that_are_standardised():
+    bounded, published = made("stn-28-bounded"), made("stn-28")
+    published.localisation.load_state_dict(bounded.localisation.state_dict())
+    images = noise(3, 28)
+    told = awake(bounded).localisation(images)
+    awake(published)
+    torch.testing.assert_close(told, published.localisation(4 * images - 2))
+    assert (told - published.localisation(images)).abs().max() > 1e-3
+    assert not bounded.measures_features and made("polo-atn-95-bounded").measures_features
+
+
 def test_features_are_standardised_by_the_images_that_were_fitted():
     model, images = SpatialTransformer(), noise(50, 128, 4)
     with pytest.raises(InvalidInput, match="not known yet"):
@@ -212,7 +223,6 @@ def test_images_that_cannot_be_looked_at(images):
     ("settings", "message"),
     [({"conv_channels": (8,)}, "belong to localisation"),
      ({"localisation": "conv", "standardised": False}, "needs one or more"),
-     ({"localisation": "conv", "conv_channels": (8,)}, "standardised is for"),
      ({"circular": True}, "circular is for"), ({"sampler": "stn"}, "sampler must be"),
      ({"localisation": "fc"}, "localisation must be"), ({"n_classes": 0}, "n_classes must be")],
 )  # fmt: skip

@@ -98,7 +98,6 @@ def test_an_update_is_the_published_loss_one_step_a_phase(pairs, weighted):
     config = dataclasses.replace(SMALL, class_weights=weighted, batch_size=4)
     objective = CocoObjective(config, pairs, pairs)
     scenes, rate = objective.batch(0, 0, 0, 1)
-    # person and animal twice each … : of eight objects, kitchen 2, animal 3, person 2, …
     counts = np.bincount(pairs.labels.ravel(), minlength=12)
     inverse = np.where(counts, 8 / np.maximum(counts, 1), 0)
     weights = torch.as_tensor(inverse / inverse.sum(), dtype=torch.float32)
@@ -127,7 +126,7 @@ def test_an_update_is_the_published_loss_one_step_a_phase(pairs, weighted):
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
     assert [row["phase"] for row in rows] == [1, 2] and rows[0]["learning_rate"] == rate
     for ours, theirs in zip(objective.model.parameters(), model.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_the_gradient_is_limited(pairs):
@@ -138,6 +137,22 @@ def test_the_gradient_is_limited(pairs):
     list(objective.update(objective.model, (objective.batch(0, 0, 0, 1)[0], 0.0), descent, fabric))
     norm = torch.sqrt(sum(p.grad.square().sum() for p in objective.model.parameters()))
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_networks_may_start_with_the_gate_nearly_closed_and_a_lively_way_up(pairs):
+    scenes = CocoScenes(pairs)[:]
+
+    def spread(start):
+        model = CocoObjective(dataclasses.replace(SMALL, start=start), pairs, pairs).model
+        with torch.no_grad():
+            run = model.run(scenes.image, n_phases=1, keep_activations=True)
+        return float(run.gates[0].mean()), float(run.activations[3].std())
+
+    (published, dim), (closed, lively) = spread("published"), spread("closed")
+    assert published < 0.5 < closed < 0.95
+    assert lively > 4 * dim
+    with pytest.raises(InvalidInput, match="start"):
+        dataclasses.replace(SMALL, start="open")
 
 
 def test_class_scores_by_hand():
@@ -158,7 +173,9 @@ def test_views_move_photograph_objects_and_masks_together(pairs):
         mask = seen.masks[:, place].expand_as(seen.image)
         inside = functional.max_pool2d((~mask).float(), 5, 1, 2) == 0
         assert inside.any()
-        torch.testing.assert_close(seen.image[inside], seen.objects[:, place][inside])
+        torch.testing.assert_close(
+            seen.image[inside], seen.objects[:, place][inside], atol=1.5 / 255, rtol=0
+        )
 
 
 def test_a_view_may_be_the_mirror_image_or_the_photograph_itself(pairs):

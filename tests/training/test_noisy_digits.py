@@ -11,7 +11,7 @@ from attnsci.errors import InvalidInput
 from attnsci.models.spatial_transformer_config import PRESETS as TRANSFORMERS
 from attnsci.models.what_where_config import WhatConfig
 from attnsci.models.zoo import load_model
-from attnsci.training.noisy_digits import NoisyDigitsObjective
+from attnsci.training.noisy_digits import STRAIN_FREE, NoisyDigitsObjective, strain_of
 from attnsci.training.noisy_digits_configs import (
     CURRICULA,
     FAINT,
@@ -125,6 +125,34 @@ def test_transformers_train_from_measured_features(digits, name, tmp_path):
     assert not {name for name in changed if "standardiser" in name}
     kept = load_model(tmp_path / "last.safetensors")
     assert kept.record["training"]["curriculum"] == recipe.curriculum
+
+
+def test_strain_costs_what_is_beyond_the_free_part():
+    parameters = torch.tensor([[STRAIN_FREE, -0.2], [-STRAIN_FREE - 2, 0.0]], requires_grad=True)
+    strain = strain_of(parameters)
+    assert strain.item() == pytest.approx(4 / 4)
+    (gradient,) = torch.autograd.grad(strain, parameters)
+    assert gradient.tolist() == [[0, 0], [-1, 0]]
+
+
+def test_strain_and_clipping_are_in_the_update(digits, tmp_path):
+    """A transform that starts far beyond its limits comes back; its gradient is not let through."""
+    recipe = dataclasses.replace(
+        SMALL, model=TRANSFORMERS["stn-28-bounded"], strain_weight=1.0, clip=1e-3,
+        optimizer="sgd", learning_rate=1.0, final_rate=1.0,
+    )  # fmt: skip
+    objective = NoisyDigitsObjective(recipe, digits)
+    last = objective.model.localisation[-1]
+    with torch.no_grad():
+        last.bias.fill_(5.0)
+    before = [p.detach().clone() for p in objective.model.parameters()]
+    settings = trainer_config(recipe, max_steps=1, device="cpu", precision="32-true")
+    rows = Trainer(objective, tmp_path, settings).fit()
+    assert rows["strain"].iloc[0] == pytest.approx((5 - STRAIN_FREE) ** 2, rel=1e-3)
+    moved = [a - b for a, b in zip(before, objective.model.parameters(), strict=True)]
+    norm = torch.linalg.vector_norm(torch.cat([part.flatten() for part in moved]))
+    assert norm.item() == pytest.approx(1e-3, rel=1e-2)
+    assert (last.bias < 5).all()
 
 
 @pytest.mark.slow
