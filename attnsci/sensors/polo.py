@@ -4,10 +4,6 @@ The retina of the POLO-ATN spatial transformers (Dabane, Perrinet & Daucé 2022,
 what you transform: foveated spatial transformers as a bio-inspired attention mechanism", IJCNN).
 The centre of each level of the pyramid is seen through the same bank of filters, so what a level
 higher covers twice the distance at half the resolution. Images are not whitened.
-
-A level is what the image lacks once it was halved and doubled again. That is linear in the image,
-as the filters are: made once for both (`level_filters`), they read the image at the level's
-resolution, and the levels themselves are computed only where someone wants to see them (`pyramid`).
 """
 
 import dataclasses
@@ -15,14 +11,15 @@ import functools
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.sensors.centred import CentredSensor, middle
+from attnsci.sensors.centred import CentredSensor
 from attnsci.sensors.linear_inverse import LinearInverse
 from attnsci.sensors.log_gabor import log_gabor_filters
+from attnsci.sensors.quarter_turns import QuarterTurnBank
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,61 +128,6 @@ def polo_bank(config: PoloConfig) -> Tensor:
     return filters[:, 0].unflatten(0, places)
 
 
-def level_filters(bank: Tensor, size: int, last: bool = False) -> Tensor:
-    """Return the filters that answer to an image what a bank answers to its level of the pyramid.
-
-    Parameters
-    ----------
-    bank : Tensor, shape (F, width, width), float
-        The bank that reads the level.
-    size : int
-        Side of the image that the level is made from.
-    last : bool
-        The last level is the image itself.
-
-    Returns
-    -------
-    Tensor, shape (F, side, side)
-        For the centre of the image: two pixels more than the bank on every side, as far as there
-        are any, or as many for the last level.
-
-    Examples
-    --------
-    >>> bank, images = torch.rand(3, 8, 8), torch.rand(1, 1, 32, 32)
-    >>> filters = level_filters(bank, 32)
-    >>> filters.shape
-    torch.Size([3, 12, 12])
-    >>> level = pyramid(images, 8, 2)[:, 0]
-    >>> torch.allclose((filters * middle(images, 12)).sum((2, 3)), (bank * level).sum((1, 2)),
-    ...                atol=1e-5)
-    True
-    """
-    width = bank.shape[-1]
-    if last:
-        return _centre(bank, min(width, size))
-    side = min(width + 4, size)
-    bank = _centre(bank, side)
-    halved = torch.eye(side // 2, dtype=bank.dtype).repeat_interleave(2, 1) / 2
-    # Column j: a line of pixels, 1 at j, halved and doubled.
-    blurred = functional.interpolate(halved.T[None], scale_factor=2, mode="linear")[0].T
-    return bank - blurred.T @ bank @ blurred
-
-
-class _Level(nn.Module):
-    """One product with the filters of a level."""
-
-    filters: Tensor
-
-    def __init__(self, filters: Tensor) -> None:
-        super().__init__()
-        self.side = filters.shape[-1]
-        self.register_buffer("filters", filters.flatten(1).float(), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the answers (N, F) to images (N, 1, S, S)."""
-        return middle(images, self.side).flatten(1) @ self.filters.T
-
-
 class PoloRetina(CentredSensor):
     """What the rings on each level of the pyramid answer.
 
@@ -198,7 +140,7 @@ class PoloRetina(CentredSensor):
     Attributes
     ----------
     bank : Tensor, shape (n_theta · n_sub · n_azimuth, width²), float32
-        What reads each level of the pyramid. Not in the state dict.
+        Not in the state dict.
 
     Examples
     --------
@@ -214,26 +156,24 @@ class PoloRetina(CentredSensor):
     def __init__(self, config: PoloConfig = POLO_95, *, fill: float = 0.5) -> None:
         super().__init__(config.size, fill)
         self.config = config
-        bank = polo_bank(config).flatten(0, 2)
-        self.register_buffer("bank", bank.flatten(1).float(), persistent=False)
-        # All levels whose edges are not seen have the same filters.
-        made: dict[tuple[int, bool], _Level] = {}
-        levels = []
-        for i in range(config.n_seen):
-            last = i == config.n_levels - 1
-            key = min(config.size >> i, config.width + 4), last
-            made[key] = made.get(key) or _Level(level_filters(bank, config.size >> i, last))
-            levels.append(made[key])
-        self.levels = nn.ModuleList(levels)
+        bank = polo_bank(config).flatten(-2).float()
+        self.register_buffer("bank", bank.flatten(0, 2), persistent=False)
+        self.quadrants = None
+        if config.n_azimuth % 4 == 0:
+            quadrant = bank[:, :, : config.n_azimuth // 4]
+            self.quadrants = QuarterTurnBank(quadrant.flatten(0, 2))
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the features (N, orientation, ring, azimuth) of windows (N, 1, size, size)."""
         config = self.config
-        answers = []
-        for i, level in enumerate(self.levels):
-            images = _halved(images) if i else images
-            answers.append(level(images).unflatten(1, (config.n_theta, -1, config.n_azimuth)))
-        return torch.cat(answers, 2)
+        seen = pyramid(images, config.width, config.n_levels)[:, : config.n_seen].flatten(2)
+        if self.quadrants is None:
+            answers = (seen @ self.bank.T)[:, :, None]
+        else:
+            answers = self.quadrants(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
+        # (N, level, turn, orientation, ring, azimuth): turns are the slower part of azimuths.
+        answers = answers.unflatten(3, (config.n_theta, config.n_sub, -1))
+        return answers.permute(0, 3, 1, 4, 2, 5).reshape(len(images), *config.shape)
 
     def inverse(self, features: Tensor) -> Tensor:
         """Return images (N, 1, size, size) whose pyramid the rings would see so.
@@ -360,9 +300,9 @@ def _centre(images: Tensor, width: int) -> Tensor:
 
 
 def _halved(images: Tensor) -> Tensor:
-    """Return the means of 2 × 2 pixels; sums of slices are several times as fast as pooling."""
-    rows = images[..., ::2, :] + images[..., 1::2, :]
-    return (rows[..., ::2] + rows[..., 1::2]) / 4
+    """Return the means of 2 × 2 pixels; several times as fast as pooling."""
+    rows = torch.lerp(images[..., ::2, :], images[..., 1::2, :], 0.5)
+    return torch.lerp(rows[..., ::2], rows[..., 1::2], 0.5)
 
 
 def _doubled(images: Tensor) -> Tensor:
@@ -372,6 +312,15 @@ def _doubled(images: Tensor) -> Tensor:
 def _centre_of_doubled(images: Tensor, width: int) -> Tensor:
     """Return the centre of images of twice the resolution, computing little more than that."""
     needed = width // 2 + 2
-    if needed >= images.shape[-1]:
+    if needed > images.shape[-1]:
         return _centre(_doubled(images), width)
-    return _centre(_doubled(_centre(images, needed)), width)
+    return _between(_between(_centre(images, needed), -1), -2)
+
+
+def _between(images: Tensor, axis: int) -> Tensor:
+    """Return what lies a quarter before and behind each entry of an axis but the outermost."""
+    inside = images.shape[axis] - 2
+    before, here, behind = (images.narrow(axis, first, inside) for first in range(3))
+    pairs = torch.lerp(here, before, 0.25), torch.lerp(here, behind, 0.25)
+    axis %= images.ndim
+    return torch.stack(pairs, axis + 1).flatten(axis, axis + 1)

@@ -85,6 +85,17 @@ def test_each_feature_is_a_sum_over_its_level():
         assert got == pytest.approx(wanted, abs=1e-4)
 
 
+@pytest.mark.parametrize("config", [POLO_95, POLO_85_OUTER, CONV_POLO_INNER])
+def test_quarter_turns_give_what_the_bank_does(config):
+    images = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(5))
+    levels = pyramid(images.double(), config.width, config.n_levels)[:, : config.n_seen]
+    wanted = torch.einsum("tsahw,nlhw->ntlsa", polo_bank(config), levels).flatten(2, 3)
+    retina = PoloRetina(config)
+    torch.testing.assert_close(retina(images).double(), wanted, rtol=0, atol=1e-4)
+    torch.testing.assert_close(retina.double()(images.double()), wanted, rtol=0, atol=5e-6)
+    assert not retina.state_dict()
+
+
 @pytest.mark.parametrize(
     ("config", "shape"),
     [
