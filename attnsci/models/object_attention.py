@@ -126,7 +126,9 @@ class Level(nn.Module):
     def down(self, top: Tensor, pooled: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the gate that the signals from above and from this level ask for."""
         fine = (size[0] - KERNEL + 1, size[1] - KERNEL + 1)
-        return torch.tanh(self.deconv(torch.cat([top, pooled], 1), fine))
+        asked = self.deconv(torch.cat([top, pooled], 1), fine)
+        # In bfloat16 a gate beyond 0.998 is 1, and no gradient would ever open it again.
+        return torch.tanh(asked.to(self.deconv.weight.dtype))
 
 
 class ObjectAttention(nn.Module):

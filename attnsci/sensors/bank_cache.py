@@ -50,7 +50,9 @@ def bank_path(kind: str, parameters: Any) -> Path:
     return Path(chosen).expanduser() / "banks" / f"{kind}-{name}.npz"
 
 
-def cached_bank(kind: str, parameters: Any, build: Callable[[], Arrays]) -> dict[str, np.ndarray]:
+def cached_bank(
+    kind: str, parameters: Any, build: Callable[[], Arrays], *names: str
+) -> dict[str, np.ndarray]:
     """Return the arrays that `build` makes, from disk if they were made before.
 
     Parameters
@@ -59,6 +61,8 @@ def cached_bank(kind: str, parameters: Any, build: Callable[[], Arrays]) -> dict
         See `bank_path`.
     build : callable
         Without arguments; returns arrays by name.
+    *names : str
+        Those that are wanted, and read; all by default.
 
     Warns
     -----
@@ -80,7 +84,7 @@ def cached_bank(kind: str, parameters: Any, build: Callable[[], Arrays]) -> dict
         try:
             # Reading an entry to its end verifies its checksum.
             with path.open("rb") as file, np.load(file) as stored:
-                return {name: stored[name] for name in stored.files}
+                return {name: stored[name] for name in names or stored.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             warnings.warn(
                 f"The filter bank {path} is damaged ({error}); it is built again.", stacklevel=2
@@ -95,4 +99,4 @@ def cached_bank(kind: str, parameters: Any, build: Callable[[], Arrays]) -> dict
             "ATTNSCI_CACHE to a folder that can be written.",
             stacklevel=2,
         )
-    return arrays
+    return {name: arrays[name] for name in names or arrays}

@@ -96,7 +96,7 @@ class Colliculus(nn.Module):
 
 def collicular_kernels(config: LogPolarConfig) -> Tensor:
     """Return the kernels in double precision: (n_azimuth · n_ecc, size²), each of sum 1."""
-    quadrant = torch.from_numpy(load_log_polar_quadrant(config)["energy"])
+    quadrant = torch.from_numpy(load_log_polar_quadrant(config, "energy")["energy"])
     return turned_filters(quadrant.flatten(0, 1)).flatten(0, 1)
 
 

@@ -20,6 +20,8 @@ from attnsci.sensors.whitening import frequencies
 
 EDGE = 0.07
 """Width of the smooth edge at the Nyquist frequency, in parts of it."""
+BATCH = 2**17
+"""Pixels of the filters that are made at a time: about as many as a core keeps at hand."""
 
 
 def log_gabor_filters(
@@ -83,22 +85,27 @@ def log_gabor_filters(
 
     # One exponential for the whole envelope; cos − 1 keeps it below 1.
     angle = torch.atan2(columns.expand_as(radius), rows.expand_as(radius))
-    aligned = torch.cos(orientation)[:, None, None] * torch.cos(angle)
-    aligned += torch.sin(orientation)[:, None, None] * torch.sin(angle)
-    exponent = aligned.sub_(1).div_(b_theta**2)
-    if math.isfinite(b_sf):
-        octaves = torch.log(radius) - torch.log(sf_0)[:, None, None]
-        exponent -= octaves.div_(b_sf).square_().mul_(0.5)
-    envelope = exponent.exp_().mul_(_band(radius, size))
-
+    along_rows, along_columns = torch.cos(angle), torch.sin(angle)
+    octaves, band = torch.log(radius), _band(radius, size)
     turn = -2j * math.pi
-    shift_down = torch.exp(turn * centre[:, 0, None] * rows.view(1, -1))
-    shift_right = torch.exp(turn * centre[:, 1, None] * columns.view(1, -1))
-    spectrum = envelope * shift_down[:, :, None] * shift_right[:, None, :]
-    waves = torch.fft.ifft2(spectrum)
-    # A phase of −π/2 turns the imaginary part into the real one.
-    filters = torch.stack([waves.real, waves.imag][:n_phases], 1)
-    return _normalised(filters)
+    filters = torch.empty(len(centre), n_phases, size, size, dtype=torch.float64)
+    step = max(BATCH // size**2, 1)
+    for some in (slice(first, first + step) for first in range(0, len(centre), step)):
+        exponent = torch.cos(orientation[some])[:, None, None] * along_rows
+        exponent += torch.sin(orientation[some])[:, None, None] * along_columns
+        exponent.sub_(1).div_(b_theta**2)
+        if math.isfinite(b_sf):
+            distance = octaves - torch.log(sf_0[some])[:, None, None]
+            exponent -= distance.div_(b_sf).square_().mul_(0.5)
+        envelope = exponent.exp_().mul_(band)
+        shift_down = torch.exp(turn * centre[some, 0, None] * rows.view(1, -1))
+        shift_right = torch.exp(turn * centre[some, 1, None] * columns.view(1, -1))
+        waves = torch.fft.ifft2(envelope * shift_down[:, :, None] * shift_right[:, None, :])
+        # A phase of −π/2 turns the imaginary part into the real one.
+        for phase, values in enumerate((waves.real, waves.imag)[:n_phases]):
+            filters[some, phase] = values
+        _normalise(filters[some])
+    return filters
 
 
 def _band(radius: Tensor, size: int) -> Tensor:
@@ -109,10 +116,11 @@ def _band(radius: Tensor, size: int) -> Tensor:
     return below * above / radius
 
 
-def _normalised(filters: Tensor) -> Tensor:
+def _normalise(filters: Tensor) -> None:
     """Subtract each filter's median and divide by its largest magnitude, in place."""
     values = filters.flatten(-2).numpy()
     middle = values.shape[-1] // 2
-    halves = np.partition(values, (middle - 1, middle), axis=-1)[..., middle - 1 : middle + 1]
-    filters -= torch.from_numpy(halves.mean(-1))[..., None, None]
-    return filters.div_(filters.abs().amax((-2, -1), keepdim=True))
+    # The lower half has the other of the two values in the middle: quicker than to ask for both.
+    parted = np.partition(values, middle, axis=-1)
+    values -= (parted[..., :middle].max(-1, keepdims=True) + parted[..., middle, None]) / 2
+    values /= np.maximum(values.max(-1, keepdims=True), -values.min(-1, keepdims=True))

@@ -8,6 +8,7 @@ geometrically, filters grow with them, and every other ring is turned by half a 
 import dataclasses
 import functools
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -156,14 +157,17 @@ def log_polar_quadrant(config: LogPolarConfig) -> dict[str, np.ndarray]:
     for azimuth in range(quarter):
         filters = log_polar_filters(config, azimuth)
         bank[:, azimuth] = filters.flatten(-2).numpy()
-        squares = filters.square_().sum((0, 2)).flatten(-2)
-        energy[azimuth] = (squares / squares.sum(-1, keepdim=True)).numpy()
+        values = filters.flatten(-2).numpy()
+        squares = np.einsum("tfpx,tfpx->fx", values, values)
+        energy[azimuth] = squares / squares.sum(-1, keepdims=True)
     return {"bank": bank, "energy": energy}
 
 
-def load_log_polar_quadrant(config: LogPolarConfig) -> dict[str, np.ndarray]:
+def load_log_polar_quadrant(
+    config: LogPolarConfig, *names: Literal["bank", "energy"]
+) -> dict[str, np.ndarray]:
     """Return `log_polar_quadrant` of `config`, kept on disk: see `attnsci.sensors.bank_cache`."""
-    return cached_bank("log-polar", config, lambda: log_polar_quadrant(config))
+    return cached_bank("log-polar", config, lambda: log_polar_quadrant(config), *names)
 
 
 class LogPolarRetina(CentredSensor):
@@ -213,7 +217,7 @@ class LogPolarRetina(CentredSensor):
             )
         self.config = config
         self.whitening = None if whitening is None else Whitening(whitening, fill)
-        quadrant = torch.from_numpy(load_log_polar_quadrant(config)["bank"])
+        quadrant = torch.from_numpy(load_log_polar_quadrant(config, "bank")["bank"])
         self.quadrants = QuarterTurnBank(quadrant.flatten(0, 3))
 
     def encode(self, images: Tensor) -> Tensor:

@@ -75,13 +75,15 @@ class QuarterTurnBank(nn.Module):
         first = places.amin(0) == places[0]
         orbits = places[:, first]
         repeats = (orbits == orbits[0]).sum(0)
-        # (pixel, filter) for each of the four turns.
-        values = filters[:, orbits].permute(1, 2, 0) / repeats[:, None]
-        here, right, back, left = values
+        # (filter, pixel) for each of the four turns.
+        values = filters.index_select(1, orbits.flatten()).unflatten(1, (4, -1))
+        values /= repeats
+        here, right, back, left = values.unbind(1)
+        even, odd = here + back, right + left
         self.register_buffer("orbits", orbits, persistent=False)
-        self.register_buffer("whole", (here + right + back + left) / 4, persistent=False)
-        self.register_buffer("alternating", (here - right + back - left) / 4, persistent=False)
-        turning = torch.cat([here - back, left - right], 1) / 2
+        self.register_buffer("whole", (even + odd).div_(4), persistent=False)
+        self.register_buffer("alternating", (even - odd).div_(4), persistent=False)
+        turning = torch.cat([here - back, left - right]).div_(2)
         self.register_buffer("turning", turning, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -89,9 +91,9 @@ class QuarterTurnBank(nn.Module):
         parts = images.index_select(1, self.orbits.flatten()).unflatten(1, (4, -1))
         here, right, back, left = parts.unbind(1)
         even, odd = here + back, right + left
-        whole = (even + odd) @ self.whole
-        alternating = (even - odd) @ self.alternating
-        product = torch.cat([here - back, left - right]) @ self.turning
+        whole = (even + odd) @ self.whole.T
+        alternating = (even - odd) @ self.alternating.T
+        product = torch.cat([here - back, left - right]) @ self.turning.T
         real, imaginary = product.unflatten(0, (2, -1)).unflatten(-1, (2, -1)).unbind(0)
         along = real[:, 0] + imaginary[:, 1]
         across = imaginary[:, 0] - real[:, 1]
@@ -100,12 +102,12 @@ class QuarterTurnBank(nn.Module):
 
     def dense(self) -> Tensor:
         """Return all filters (4, F, size²)."""
-        real, imaginary = self.turning.chunk(2, 1)
+        real, imaginary = self.turning.chunk(2)
         even, odd = self.whole + self.alternating, self.whole - self.alternating
-        values = torch.stack([even + real, odd - imaginary, even - real, odd + imaginary])
-        values *= (self.orbits == self.orbits[0]).sum(0)[:, None]
-        quadrant = values.new_empty(values.shape[-1], self.size**2)
-        quadrant[:, self.orbits.flatten()] = values.flatten(0, 1).T
+        values = torch.stack([even + real, odd - imaginary, even - real, odd + imaginary], 1)
+        values *= (self.orbits == self.orbits[0]).sum(0)
+        quadrant = values.new_empty(len(values), self.size**2)
+        quadrant[:, self.orbits.flatten()] = values.flatten(1)
         return turned_filters(quadrant)
 
 

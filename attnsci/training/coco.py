@@ -194,10 +194,11 @@ class CocoObjective:
 
 def _start_closed(model: ObjectAttention) -> None:
     """Draw He's weights for the way up and close the pixel gate: tanh 1 = 0.76."""
-    for level in model.levels:
-        nn.init.kaiming_normal_(level.conv.weight, nonlinearity="relu")
-        nn.init.zeros_(level.conv.bias)
-    nn.init.ones_(model.levels[0].deconv.bias)
+    parameters = dict(model.named_parameters())
+    for number in range(len(model.levels)):
+        nn.init.kaiming_normal_(parameters[f"levels.{number}.conv.weight"], nonlinearity="relu")
+        nn.init.zeros_(parameters[f"levels.{number}.conv.bias"])
+    nn.init.ones_(parameters["levels.0.deconv.bias"])
 
 
 def class_scores(labels: np.ndarray, named: np.ndarray, n_classes: int) -> tuple[float, float]:

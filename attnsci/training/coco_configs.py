@@ -37,7 +37,7 @@ class CocoTraining:
     """Weigh classes by the inverse of their frequency, as published."""
     start: Start = "published"
     """Weights to begin with: PyTorch's; or He's, which keep the signal up through the levels, and
-    a pixel gate that is nearly closed, as the reconstruction makes it first of all."""
+    a bias that closes the pixel gate, as the reconstruction does first of all."""
     mirrored: bool = False
     """Show half of the photographs left to right, others in every epoch."""
     zoom: float = 1.0

@@ -211,7 +211,8 @@ PRESETS = {
     "what-crop": dataclasses.replace(WHAT_28, scene_px=128),
     "stn-28": STN_28,
     "stn-128": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["stn-128-bounded"], batches_per_epoch=12, warmup=50
+        POLO_ATN_95, model=TRANSFORMERS["stn-128-bounded"], batches_per_epoch=12, warmup=50,
+        validation_scenes=100,
     ),
     "atn": dataclasses.replace(
         _TAUGHT, model=TRANSFORMERS["atn-bounded"], batches_per_epoch=40, warmup=100

@@ -83,7 +83,7 @@ def test_leads_are_paired_by_stimulus():
     labels = rng.integers(0, 3, (60, 2))
     worse = np.where(rng.random((60, 2)) < 0.5, labels, (labels + 1) % 3)
     better = worse.copy()
-    better[:20] = labels[:20]
+    better[:6] = labels[:6]
     table = compare_answers({"a": (labels, better), "b": (labels, worse)}, 3, seed=1)
     rows = table.set_index(["condition", "measure"])
     assert (rows.loc["b", "lead_low"] > 0).all()
@@ -97,13 +97,13 @@ def test_intervals_cover_what_they_should():
     """Right with probability 0.7, both objects of a stimulus together: n is the stimuli."""
     rng = np.random.default_rng(1)
     covered = 0
-    for seed in range(60):
+    for seed in range(40):
         labels = np.tile([[0, 1]], (80, 1))
         told = np.where(rng.random((80, 1)) < 0.7, labels, 1 - labels)
-        table = compare_answers({"": (labels, told)}, 2, seed=seed, n_resamples=400)
+        table = compare_answers({"": (labels, told)}, 2, seed=seed, n_resamples=300)
         row = table.set_index("measure").loc["balanced_accuracy"]
         covered += row["low"] <= 0.7 <= row["high"]
-    assert 52 <= covered <= 60
+    assert covered >= 34
 
 
 def test_the_same_seed_gives_the_same_interval_and_order_of_stimuli_pairs_them():

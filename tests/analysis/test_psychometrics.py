@@ -214,3 +214,13 @@ def test_refusals(change, message):
         arguments["correct"] = arguments["correct"].isel(contrast=[0, 1])
     with pytest.raises(InvalidInput, match=message):
         fit_psychometric(arguments.pop("correct"), arguments.pop("contrast"), **arguments)
+
+
+def test_answers_by_chance_have_no_threshold_and_no_error():
+    """What a flat curve tells of its parameters is next to nothing; the fit must bear it."""
+    levels = xr.DataArray([0.3, 0.5, 0.7], dims="contrast")
+    lucky = (np.arange(200) % 10 == 0)[:, None, None] & np.ones((1, 3, 4), bool)
+    correct = xr.DataArray(lucky, dims=("stimulus", "contrast", "eccentricity"))
+    found = fit_psychometric(correct, levels, chance=0.1, n_resamples=100)
+    assert not found["reached"].any()
+    assert found["estimate"].sel(parameter="threshold").isnull().all()

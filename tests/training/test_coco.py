@@ -139,17 +139,17 @@ def test_the_gradient_is_limited(pairs):
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_networks_may_start_with_the_gate_nearly_closed_and_a_lively_way_up(pairs):
+def test_networks_may_start_with_a_closing_bias_and_a_lively_way_up(pairs):
     scenes = CocoScenes(pairs)[:]
 
-    def spread(start):
+    def begun(start):
         model = CocoObjective(dataclasses.replace(SMALL, start=start), pairs, pairs).model
         with torch.no_grad():
-            run = model.run(scenes.image, n_phases=1, keep_activations=True)
-        return float(run.gates[0].mean()), float(run.activations[3].std())
+            run = model.run(scenes.image, n_phases=1, n_steps=1, keep_activations=True)
+        return float(model.levels[0].deconv.bias), float(run.activations[3].std())
 
-    (published, dim), (closed, lively) = spread("published"), spread("closed")
-    assert published < 0.5 < closed < 0.95
+    (published, dim), (closed, lively) = begun("published"), begun("closed")
+    assert abs(published) < 0.1 and closed == 1
     assert lively > 4 * dim
     with pytest.raises(InvalidInput, match="start"):
         dataclasses.replace(SMALL, start="open")

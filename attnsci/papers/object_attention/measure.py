@@ -153,7 +153,9 @@ def _gate_by_region(gate: Tensor, forced: Tensor, masks: Tensor, chosen: Tensor)
 
 
 def _mean(gate: Tensor, region: Tensor) -> Tensor:
-    region = region.expand_as(gate).flatten(1)
+    # One gate for all colours counts once for each, as published.
+    gate, region = torch.broadcast_tensors(gate, region)
+    region = region.flatten(1)
     total = torch.where(region, gate.flatten(1), 0.0).sum(1)
     return total / region.sum(1)  # no pixel: 0 / 0, NaN, which `show_scenes` declares
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attnsci.data.digits import load_mnist
 from attnsci.devices import pick_device
@@ -13,7 +13,7 @@ from attnsci.errors import InvalidInput
 from attnsci.models.ram import RAM
 from attnsci.models.spatial_transformer import SpatialTransformer
 from attnsci.models.what_where_nets import WhatNet
-from attnsci.models.zoo import load_model
+from attnsci.models.zoo import Pretrained, load_model
 from attnsci.papers.exposure import UNSEEN, exposure, warn_of_exposure
 from attnsci.papers.output import save_dataset, save_figure, save_table
 from attnsci.papers.what_where.experiments import mapped
@@ -30,8 +30,8 @@ def run_evaluate(asked: "Evaluate") -> str:
     """Map as the command asks; return what to tell the user."""
     device = pick_device(asked.device)
     found = load_model(asked.model)
-    model = found.model.to(device)
-    classify, size = classifier(model, asked.model)
+    found.model.to(device)
+    classify, size = classifier(found, asked.model)
     noise = asked.noise
     if noise is None:
         noise = float(found.record.get("training", {}).get("noise", 0.0))
@@ -77,7 +77,7 @@ def _profile(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def classifier(model: nn.Module, name: str) -> tuple[Classify, int]:
+def classifier(found: Pretrained, name: str) -> tuple[Classify, int]:
     """Return a network as a function from scenes to logits, and the side of its scenes.
 
     Raises
@@ -85,9 +85,11 @@ def classifier(model: nn.Module, name: str) -> tuple[Classify, int]:
     InvalidInput
         If it names no digit in square scenes.
     """
+    model = found.model
     if isinstance(model, RAM):
-        centre = torch.full((2,), 14.0, device=next(model.parameters()).device)
-        return lambda images: model.rollout(images, first=centre, policy="mean").logits, 28
+        size = int(found.record["training"]["size"])
+        centre = torch.full((2,), size / 2, device=next(model.parameters()).device)
+        return lambda images: model.rollout(images, first=centre, policy="mean").logits, size
     if isinstance(model, WhatNet | SpatialTransformer):
         size = model.config.image_px
 

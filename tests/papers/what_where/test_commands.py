@@ -63,7 +63,11 @@ def test_where_is_trained_for_a_what_of_ones_own(trained, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("model", "said"),
-    [("what", "band-pass noise 0.75, 28 px"), ("ram-mnist-28-seed0", "pixel noise 0, 28 px")],
+    [
+        ("what", "band-pass noise 0.75, 28 px"),
+        ("ram-mnist-28-seed0", "pixel noise 0, 28 px"),
+        ("ram-translated-60-seed0", "pixel noise 0, 60 px"),
+    ],
 )
 def test_any_classifier_is_mapped(trained, model, said, tmp_path, capsys):
     name = str(trained / "last.safetensors") if model == "what" else model
