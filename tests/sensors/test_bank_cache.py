@@ -47,6 +47,15 @@ def test_built_once_and_read_back_as_it_was():
         np.testing.assert_array_equal(again[name], array)
 
 
+def test_only_what_is_wanted_is_read():
+    def build():
+        return {"bank": np.ones(3), "energy": np.zeros(2)}
+
+    for _ in ("built", "read"):
+        assert list(cached_bank("test", {}, build, "energy")) == ["energy"]
+    assert list(cached_bank("test", {}, build)) == ["bank", "energy"]
+
+
 @pytest.mark.parametrize("harm", ["truncate", "flip", "empty", "text"])
 def test_a_damaged_file_is_built_again(harm):
     wanted = load_log_polar_quadrant(SMALL)

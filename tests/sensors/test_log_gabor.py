@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from attnsci.errors import InvalidInput
+from attnsci.sensors import log_gabor
 from attnsci.sensors.log_gabor import log_gabor_filters
 
 
@@ -40,6 +41,16 @@ def test_filters_term_by_term(b_sf):
         for p in range(2):
             wanted = by_hand(24, centres[i], orientations[i], sf_0[i], b_sf, 0.3, p * np.pi / 2)
             np.testing.assert_allclose(got[i, p].numpy(), wanted, rtol=0, atol=1e-12)
+
+
+def test_batches_leave_no_trace(monkeypatch):
+    rng = np.random.default_rng(5)
+    places = [torch.from_numpy(rng.uniform(*span)) for span in ((0, 16, (7, 2)), (0, 3, 7))]
+    sf_0 = torch.from_numpy(rng.uniform(0.05, 0.4, 7))
+    whole = log_gabor_filters(16, *places, sf_0, b_sf=0.4, b_theta=0.3)
+    monkeypatch.setattr(log_gabor, "BATCH", 3 * 16**2)
+    parts = log_gabor_filters(16, *places, sf_0, b_sf=0.4, b_theta=0.3)
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-14)
 
 
 def test_even_and_odd_about_the_centre():
