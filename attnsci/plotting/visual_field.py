@@ -91,8 +91,8 @@ def plot_profile(
     Examples
     --------
     >>> profile = xr.Dataset({"accuracy": ("eccentricity", [0.9, 0.5])}, {"eccentricity": [1, 3]})
-    >>> plot_profile(profile).get_ylim()
-    (0.0, 1.0)
+    >>> [float(end) for end in plot_profile(profile).get_ylim()]
+    [0.0, 1.0]
     """
     check_dims("accuracy", profile["accuracy"], ["eccentricity"])
     ax = axes_or_new(ax)
