@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.data.coco_pairs import ObjectPairs
@@ -21,8 +21,20 @@ from attnsci.training.object_attention import attended_labels, nearest_object
 from attnsci.training.schedule import warm_cosine
 from attnsci.training.trainer import Metrics, check_shares
 
-_ORDER, _VIEWS, _WEIGHTS = range(1, 4)
+_ORDER, _VIEWS, _WEIGHTS, _DIMMED = range(1, 5)
 _VALIDATION_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoBatch:
+    """Photographs, and how to learn from them."""
+
+    scenes: PhotographScenes
+    rate: float
+    """Step size of the update."""
+    dimmed: Tensor | None
+    """Share by which the surroundings of each object are dimmed, shape (N, object, 1, 1, 1), when
+    objects are read one by one; None when attention is taught."""
 
 
 class CocoObjective:
@@ -50,7 +62,7 @@ class CocoObjective:
     """
 
     score = "balanced_accuracy"
-    forward_methods: tuple[str, ...] = ("phase",)
+    forward_methods: tuple[str, ...] = ("phase", "run")
 
     def __init__(
         self, config: CocoTraining, training: ObjectPairs, validation: ObjectPairs
@@ -91,27 +103,49 @@ class CocoObjective:
         return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
 
     def n_batches(self, epoch: int) -> int:
-        """Return the number of whole batches; the few left over change every epoch."""
+        """Return the number of whole batches; the few left over change with every pass."""
+        return self._per_pass * (self.config.reading if self._reads(epoch) else 1)
+
+    @property
+    def _per_pass(self) -> int:
         return len(self.training) // self.config.batch_size
 
-    def batch(
-        self, epoch: int, index: int, rank: int, world_size: int
-    ) -> tuple[PhotographScenes, float]:
-        """Return this process's share of batch `index`, and the step size of the update."""
-        config = self.config
+    def _reads(self, epoch: int) -> bool:
+        return epoch == 0 and self.config.reading > 0
+
+    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> CocoBatch:
+        """Return this process's share of batch `index`."""
+        config, reads = self.config, self._reads(epoch)
         check_shares(config.batch_size, world_size)
-        order = numpy_generator(config.seed, _ORDER, epoch).permutation(len(self.training))
-        first = index * config.batch_size
+        passed, place = divmod(index, self._per_pass)
+        order = numpy_generator(config.seed, _ORDER, epoch, passed).permutation(len(self.training))
         share = config.batch_size // world_size
-        rows = order[first + rank * share : first + (rank + 1) * share]
-        scenes = CocoScenes(self.training, device=self._device)[rows]
-        seen = torch_generator(config.seed, _VIEWS, epoch, index, rank + 1)
+        first = place * config.batch_size + rank * share
+        scenes = CocoScenes(self.training, device=self._device)[order[first : first + share]]
+        drawn = (epoch, index, rank + 1)
         if config.mirrored or config.zoom > 1:
+            seen = torch_generator(config.seed, _VIEWS, *drawn)
             scenes = random_views(scenes, seen, mirrored=config.mirrored, zoom=config.zoom)
-        step = epoch * self.n_batches(epoch) + index
-        total = config.epochs * self.n_batches(epoch)
-        rate = warm_cosine(step, total, config.warmup, config.final_rate)
-        return scenes, config.learning_rate * rate
+        return CocoBatch(
+            scenes, self._rate(epoch, index), self._dimmed(scenes, drawn) if reads else None
+        )
+
+    def _rate(self, epoch: int, index: int) -> float:
+        config = self.config
+        if self._reads(epoch):
+            largest, step, total = config.reading_rate, index, self.n_batches(epoch)
+        else:
+            attending = config.epochs - self._reads(0)
+            step = (epoch - self._reads(0)) * self._per_pass + index
+            largest, total = config.learning_rate, attending * self._per_pass
+        return largest * warm_cosine(step, total, config.warmup, config.final_rate)
+
+    def _dimmed(self, scenes: PhotographScenes, drawn: tuple[int, ...]) -> Tensor:
+        """Draw how far surroundings are dimmed: from as far as gates can to wholly."""
+        seen = torch_generator(self.config.seed, _DIMMED, *drawn)
+        share = torch.rand(*scenes.labels.shape, 1, 1, 1, generator=seen)
+        strength = self.config.strength
+        return (strength + (1 - strength) * share).to(self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -120,17 +154,66 @@ class CocoObjective:
     def update(
         self,
         model: Any,
-        batch: tuple[PhotographScenes, float],
+        batch: CocoBatch,
         optimizer: torch.optim.Optimizer,
         fabric: Fabric,
     ) -> Iterator[Metrics]:
-        """Take one optimiser step a phase; yield its losses and accuracy."""
-        scenes, rate = batch
+        """Take one optimiser step a phase, or one of reading; yield its losses and accuracy."""
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = batch.rate
+        if batch.dimmed is not None:
+            yield self._read(model, batch.scenes, batch.dimmed, optimizer, fabric)
+        else:
+            yield from self._attend(model, batch.scenes, optimizer, fabric)
+
+    def _read(
+        self,
+        model: Any,
+        scenes: PhotographScenes,
+        dimmed: Tensor,
+        optimizer: torch.optim.Optimizer,
+        fabric: Fabric,
+    ) -> Metrics:
+        """Learn to read every object with its surroundings dimmed, in a single pass."""
+        dtype = next(self.model.parameters()).dtype
+        seen = torch.lerp(scenes.image[:, None], scenes.objects, dimmed).flatten(0, 1).to(dtype)
+        label = scenes.labels.flatten()
+        with fabric.autocast():
+            logits = model.run(seen, n_phases=1, n_steps=1).logits[:, 0, 0]
+            cross_entropy = self._cross_entropy(logits, label)
+            # Several processes want a gradient of every weight, of those of the gates too.
+            idle = sum(parameter.sum() for parameter in self.model.parameters())
+        self._step(cross_entropy + 0 * idle, optimizer, fabric)
+        return {
+            "phase": 0,
+            "loss": cross_entropy.item(),
+            "cross_entropy": cross_entropy.item(),
+            "accuracy": (logits.argmax(1) == label).float().mean().item(),
+            "learning_rate": optimizer.param_groups[0]["lr"],
+        }
+
+    def _cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
+        weights = self._weights.to(logits) if self.config.class_weights else None
+        smoothing = self.config.smoothing
+        return functional.cross_entropy(logits, label, weights, label_smoothing=smoothing)
+
+    def _step(self, loss: Tensor, optimizer: torch.optim.Optimizer, fabric: Fabric) -> None:
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        if self.config.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        optimizer.step()
+
+    def _attend(
+        self,
+        model: Any,
+        scenes: PhotographScenes,
+        optimizer: torch.optim.Optimizer,
+        fabric: Fabric,
+    ) -> Iterator[Metrics]:
+        """Learn phase by phase, as published."""
         dtype = next(self.model.parameters()).dtype
         image, targets = scenes.image.to(dtype), scenes.targets(self.config.strength).to(dtype)
-        weights = self._weights.to(image) if self.config.class_weights else None
         scene = torch.arange(len(scenes), device=image.device)
         taken = torch.zeros_like(scenes.labels, dtype=torch.bool)
         ior = None
@@ -139,14 +222,10 @@ class CocoObjective:
                 outcome = model.phase(image, ior)
                 chosen, _ = nearest_object(outcome.masked_input.detach(), targets, taken)
                 label, logits = scenes.labels[scene, chosen], outcome.logits[:, -1]
-                cross_entropy = functional.cross_entropy(logits, label, weights)
+                cross_entropy = self._cross_entropy(logits, label)
                 error = functional.mse_loss(outcome.masked_input, targets[scene, chosen])
             loss = cross_entropy + self.config.reconstruction_weight * error
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            if self.config.clip is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-            optimizer.step()
+            self._step(loss, optimizer, fabric)
             taken[scene, chosen] = True
             ior = outcome.ior
             yield {
@@ -155,7 +234,7 @@ class CocoObjective:
                 "cross_entropy": cross_entropy.item(),
                 "squared_error": error.item(),
                 "accuracy": (logits.argmax(1) == label).float().mean().item(),
-                "learning_rate": rate,
+                "learning_rate": optimizer.param_groups[0]["lr"],
             }
 
     def validate(self, model: Any) -> Metrics:

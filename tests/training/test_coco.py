@@ -45,6 +45,9 @@ def test_the_published_recipe():
         ("learning_rate", 0.0),
         ("clip", 0.0),
         ("min_area", 1.5),
+        ("reading", -1),
+        ("reading_rate", 0.0),
+        ("smoothing", 2.0),
     ],
 )
 def test_settings_out_of_range_are_named(field, value):
@@ -70,22 +73,22 @@ def test_every_photograph_comes_once_an_epoch_in_another_order(pairs):
     objective = CocoObjective(SMALL, pairs, pairs)
 
     def epoch(number):
-        batches = [objective.batch(number, index, 0, 1)[0] for index in range(2)]
-        return torch.cat([batch.metadata["image_id"] for batch in batches]).tolist()
+        batches = [objective.batch(number, index, 0, 1) for index in range(2)]
+        return torch.cat([batch.scenes.metadata["image_id"] for batch in batches]).tolist()
 
     orders = [epoch(number) for number in range(8)]
     assert all(sorted(order) == [1, 2, 3, 4] for order in orders)
     assert len({tuple(order) for order in orders}) > 3
     # Two processes share what one would have.
-    whole = objective.batch(3, 1, 0, 1)[0].image
-    halves = [objective.batch(3, 1, rank, 2)[0].image for rank in range(2)]
+    whole = objective.batch(3, 1, 0, 1).scenes.image
+    halves = [objective.batch(3, 1, rank, 2).scenes.image for rank in range(2)]
     assert torch.cat(halves).equal(whole)
 
 
 def test_the_step_size_rises_and_falls_over_all_updates(pairs):
     config = dataclasses.replace(SMALL, epochs=4, final_rate=0.1, warmup=2)
     objective = CocoObjective(config, pairs, pairs)
-    rates = [objective.batch(epoch, index, 0, 1)[1] for epoch in range(4) for index in range(2)]
+    rates = [objective.batch(epoch, index, 0, 1).rate for epoch in range(4) for index in range(2)]
     progress = np.arange(8) / 8
     wanted = 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * progress))
     wanted[0] *= 0.5
@@ -97,7 +100,8 @@ def test_an_update_is_the_published_loss_one_step_a_phase(pairs, weighted):
     """Cross-entropy with inverse frequencies plus Φ times the error, each phase by itself."""
     config = dataclasses.replace(SMALL, class_weights=weighted, batch_size=4)
     objective = CocoObjective(config, pairs, pairs)
-    scenes, rate = objective.batch(0, 0, 0, 1)
+    batch = objective.batch(0, 0, 0, 1)
+    scenes, rate = batch.scenes, batch.rate
     counts = np.bincount(pairs.labels.ravel(), minlength=12)
     inverse = np.where(counts, 8 / np.maximum(counts, 1), 0)
     weights = torch.as_tensor(inverse / inverse.sum(), dtype=torch.float32)
@@ -121,7 +125,7 @@ def test_an_update_is_the_published_loss_one_step_a_phase(pairs, weighted):
     assert taken.all()
 
     fabric = Fabric(accelerator="cpu", devices=1)
-    rows = list(objective.update(objective.model, (scenes, rate), objective.optimizer(), fabric))
+    rows = list(objective.update(objective.model, batch, objective.optimizer(), fabric))
     got = [[row["cross_entropy"], row["squared_error"]] for row in rows]
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
     assert [row["phase"] for row in rows] == [1, 2] and rows[0]["learning_rate"] == rate
@@ -129,12 +133,47 @@ def test_an_update_is_the_published_loss_one_step_a_phase(pairs, weighted):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_reading_is_taught_first_object_by_object_with_dimmed_surroundings(pairs):
+    config = dataclasses.replace(
+        SMALL, reading=3, reading_rate=1e-2, smoothing=0.2, class_weights=False, warmup=2, epochs=2
+    )
+    objective = CocoObjective(config, pairs, pairs)
+    assert [objective.n_batches(epoch) for epoch in range(2)] == [6, 2]
+    reading = [objective.batch(0, index, 0, 1) for index in range(6)]
+    passes = [
+        torch.cat([b.scenes.metadata["image_id"] for b in reading[first : first + 2]]).tolist()
+        for first in (0, 2, 4)
+    ]
+    assert all(sorted(once) == [1, 2, 3, 4] for once in passes) and passes[0] != passes[1]
+    # Each stage's step size rises and, at a final_rate of 1, stays.
+    assert [batch.rate for batch in reading] == [5e-3, *[1e-2] * 5]
+    assert [objective.batch(1, index, 0, 1).rate for index in range(2)] == [5e-4, 1e-3]
+    assert objective.batch(1, 0, 0, 1).dimmed is None
+    dimmed = torch.cat([batch.dimmed for batch in reading])
+    assert dimmed.shape == (12, 2, 1, 1, 1) and 0.3 <= dimmed.min() < 0.5 < 0.9 < dimmed.max() < 1
+
+    batch, model = reading[0], objective.model
+    d, x, o = batch.dimmed, batch.scenes.image[:, None], batch.scenes.objects
+    with torch.no_grad():
+        read = model.run(((1 - d) * x + d * o).flatten(0, 1), n_phases=1, n_steps=1)
+    logs = functional.log_softmax(read.logits[:, 0, 0], 1)
+    smooth = 0.8 * functional.one_hot(batch.scenes.labels.flatten(), 12) + 0.2 / 12
+    gates = [p.clone() for name, p in model.named_parameters() if "deconv" in name]
+    fabric = Fabric(accelerator="cpu", devices=1)
+    rows = list(objective.update(model, batch, objective.optimizer(), fabric))
+    assert len(rows) == 1 and rows[0]["phase"] == 0
+    assert rows[0]["loss"] == pytest.approx(float(-(smooth * logs).sum(1).mean()), rel=1e-5)
+    after = [p for name, p in model.named_parameters() if "deconv" in name]
+    assert all(a.equal(b) for a, b in zip(gates, after, strict=True))
+
+
 def test_the_gradient_is_limited(pairs):
     config = dataclasses.replace(SMALL, clip=1e-3)
     objective = CocoObjective(config, pairs, pairs)
     descent = torch.optim.SGD(objective.model.parameters(), lr=1.0)
     fabric = Fabric(accelerator="cpu", devices=1)
-    list(objective.update(objective.model, (objective.batch(0, 0, 0, 1)[0], 0.0), descent, fabric))
+    still = dataclasses.replace(objective.batch(0, 0, 0, 1), rate=0.0)
+    list(objective.update(objective.model, still, descent, fabric))
     norm = torch.sqrt(sum(p.grad.square().sum() for p in objective.model.parameters()))
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
 
@@ -146,7 +185,8 @@ def test_networks_may_start_with_a_closing_bias_and_a_lively_way_up(pairs):
         model = CocoObjective(dataclasses.replace(SMALL, start=start), pairs, pairs).model
         with torch.no_grad():
             run = model.run(scenes.image, n_phases=1, n_steps=1, keep_activations=True)
-        return float(model.levels[0].deconv.bias), float(run.activations[3].std())
+        bias = model.levels[0].deconv.bias.detach()
+        return float(bias), float(run.activations[3].std())
 
     (published, dim), (closed, lively) = begun("published"), begun("closed")
     assert abs(published) < 0.1 and closed == 1
