@@ -29,12 +29,14 @@ class ConvLocalisation(nn.Sequential):
     start : Tensor, shape (P,)
         Parameters to start from.
     standardised : bool
-        Let grey be 0; of images about a grey of 0.5 the rectified units die in training.
+        Standardise each map over its places, and the hidden units of an image, before they are
+        rectified. Without it they die in the first hundred updates, and the transform is the
+        same for all images ever after.
 
     Raises
     ------
     InvalidInput
-        If the convolutions leave nothing of the image.
+        If the convolutions leave nothing of the image, or a single place to standardise over.
 
     Examples
     --------
@@ -57,19 +59,17 @@ class ConvLocalisation(nn.Sequential):
         for (before, after), kernel in zip(
             itertools.pairwise([1, *channels]), kernels, strict=True
         ):
-            layers += [nn.Conv2d(before, after, kernel), nn.MaxPool2d(2), nn.ReLU()]
+            layers += [nn.Conv2d(before, after, kernel), nn.MaxPool2d(2)]
+            layers += [nn.InstanceNorm2d(after), nn.ReLU()] if standardised else [nn.ReLU()]
             side = (side - kernel + 1) // 2
-        if side < 1:
+        if side < 1 + standardised:
             raise InvalidInput(
-                f"{len(channels)} convolutions leave nothing of {image_px} pixels; take fewer."
+                f"{len(channels)} convolutions leave too little of {image_px} pixels; take fewer."
             )
         head = _head(channels[-1] * side**2, hidden, start)
+        if standardised:
+            head.insert(1, nn.LayerNorm(hidden, elementwise_affine=False))
         super().__init__(*layers, nn.Flatten(), *head)
-        self.standardised = standardised
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return parameters (N, P) for images (N, 1, H, W) in [0, 1]."""
-        return super().forward(4 * (images - 0.5) if self.standardised else images)
 
 
 class PoloLocalisation(nn.Module):

@@ -52,8 +52,8 @@ class SpatialTransformerConfig:
     """Rectified units before the parameters of the transform."""
     standardised: bool = True
     """Give the features of a log-polar retina mean 0 and deviation 1; they are measured on
-    training images (`SpatialTransformer.fit_features`) and kept with the weights. Where "conv"
-    sees the image, grey is 0, and black and white are −2 and 2."""
+    training images (`SpatialTransformer.fit_features`) and kept with the weights. Those of "conv"
+    get them image by image, each map over its places."""
     circular: bool = False
     """Let the convolutions of "conv-polo" run round the azimuth, rather than end at zeros."""
     sampler: SamplerName = "polo-atn-bounded"
