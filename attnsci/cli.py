@@ -27,6 +27,7 @@ from attnsci.training.where_configs import PRESETS as WHERE_PRESETS
 
 Paper = Literal["object-attention", "neva", "ram", "what-where"]
 Scale = Literal["quick", "default", "paper"]
+Task = Literal["digits", "coco"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -34,6 +35,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def _choices(literal: Any, form: str = "{%s}") -> Any:
     """Return how ``--help`` shows a choice that may be left out: in order, without None."""
     return tyro.conf.arg(metavar=form % ",".join(get_args(literal)), help_behavior_hint="")
+
+
+_PATH = tyro.conf.arg(metavar="PATH", help_behavior_hint="")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,12 @@ class Reproduce:
     """Networks to use in place of the shipped ones: names or files."""
     train: bool = False
     """Train the networks first."""
+    task: Annotated[Task | None, _choices(Task)] = None
+    """Half of object-attention: digits, or the photographs of the next two flags."""
+    images: Annotated[Path | None, _PATH] = None
+    """Folder of photographs, for the task coco."""
+    annotations: Annotated[Path | None, _PATH] = None
+    """Their objects, with masks, a file of COCO's format."""
     seed: int = 0
     """Decides stimuli and resampling."""
     device: Device = "auto"
@@ -70,6 +80,9 @@ class Reproduce:
             source=self.source,
             weights=self.weights,
             train=self.train,
+            task=self.task,
+            images=self.images,
+            annotations=self.annotations,
         )
         for table in written:
             print(table.read_text(encoding="utf-8"))

@@ -298,14 +298,17 @@ def test_reproduce_hands_on_what_was_asked(monkeypatch, capsys, tmp_path):
     assert (code, err) == (0, "")
     assert out == f"| published | ours |\nFigures, numbers and recordings: {tmp_path}\n"
     run(f"reproduce object-attention --scale paper --source full --weights a b.safetensors "
-        f"--train --seed 3 --device cpu --out {tmp_path}", capsys)  # fmt: skip
+        f"--train --seed 3 --device cpu --out {tmp_path} --task coco --images photographs "
+        "--annotations objects.json", capsys)  # fmt: skip
     assert asked[0] == {
         "papers": None, "scale": None, "out": Path("results"), "seed": 0, "device": "cpu",
         "source": None, "weights": (), "train": False,
+        "task": None, "images": None, "annotations": None,
     }  # fmt: skip
     assert asked[1] == {
         "papers": ["object-attention"], "scale": "paper", "out": tmp_path, "seed": 3,
         "device": "cpu", "source": "full", "weights": ("a", "b.safetensors"), "train": True,
+        "task": "coco", "images": Path("photographs"), "annotations": Path("objects.json"),
     }  # fmt: skip
 
 
@@ -537,9 +540,12 @@ def test_check_fails_where_a_file_differs(status, expected, capsys, monkeypatch)
 
 
 def test_get_and_clear_go_to_the_library(capsys, monkeypatch):
-    monkeypatch.setattr("attnsci.data.get", lambda name, force: f"got {name} {force}")
+    got = "got {} {} {}".format
+    monkeypatch.setattr("attnsci.data.get", lambda name, force, accept: got(name, force, accept))
     monkeypatch.setattr("attnsci.data.clear", lambda name: f"cleared {name}")
-    assert run("datasets get mnist --force", capsys) == (0, "got mnist True\n", "")
+    assert run("datasets get mnist --force", capsys) == (0, "got mnist True False\n", "")
+    accepted = run("datasets get coco-2017-val --accept", capsys)
+    assert accepted == (0, "got coco-2017-val False True\n", "")
     assert run("datasets clear mnist", capsys) == (0, "cleared mnist\n", "")
 
 

@@ -4,9 +4,10 @@ import dataclasses
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from attnsci.checks import check_known, check_option
+from attnsci.errors import InvalidInput
 from attnsci.training.configs import Device
 
 PAPERS = {
@@ -17,6 +18,7 @@ PAPERS = {
 }
 """Paper to the module whose ``reproduce(request)`` draws it."""
 
+Task = Literal["digits", "coco"]
 ScaleName = Literal["quick", "default", "paper"]
 SCALES: tuple[ScaleName, ...] = ("quick", "default", "paper")
 
@@ -39,6 +41,12 @@ class Request:
     """Weights to use in place of the shipped ones, names or files."""
     train: bool = False
     """Train first, into ``out/training``, and use those weights."""
+    task: Task | None = None
+    """Half of the object-attention paper; digits by default, and photographs if there are."""
+    images: Path | None = None
+    """Folder of photographs, for the task "coco"."""
+    annotations: Path | None = None
+    """Their objects, a file of COCO's format."""
 
 
 class Paper(Protocol):
@@ -58,6 +66,9 @@ def reproduce(
     source: Literal["bundled", "full"] | None = None,
     weights: Sequence[str] = (),
     train: bool = False,
+    task: Task | None = None,
+    images: str | Path | None = None,
+    annotations: str | Path | None = None,
 ) -> list[Path]:
     """Draw the figures of papers, with their numbers, recordings and tables of results.
 
@@ -79,6 +90,10 @@ def reproduce(
         Weights in place of the shipped ones.
     train : bool
         Train first.
+    task : {"digits", "coco"}, optional
+        Half of the object-attention paper: digits, and photographs where they are given.
+    images, annotations : path-like, optional
+        Folder of photographs and file of their objects, of COCO's format.
 
     Returns
     -------
@@ -89,17 +104,30 @@ def reproduce(
     ------
     UnknownName
         If there is no such paper.
+    InvalidInput
+        If photographs are given without annotations, or for papers that show none.
     """
     names = list(papers or PAPERS)
     scale = scale or ("default" if papers else "quick")
     check_option("scale", scale, SCALES)
     for name in names:
         check_known("paper", name, PAPERS)
+    if (images is None) != (annotations is None):
+        raise InvalidInput("images and annotations go together: give both, or neither.")
+    if (task or images) and "object-attention" not in names:
+        raise InvalidInput(
+            f"task, images and annotations are for object-attention, not for {', '.join(names)}."
+        )
+    if task is not None:
+        check_option("task", task, get_args(Task))
+    folder = None if images is None else Path(images)
+    file = None if annotations is None else Path(annotations)
     tables = []
     for name in names:
         request = Request(
-            scale, Path(out) / name / scale, seed, device, source, tuple(weights), train
-        )
+            scale, Path(out) / name / scale, seed, device, source, tuple(weights), train,
+            task, folder, file,
+        )  # fmt: skip
         paper: Paper = importlib.import_module(PAPERS[name])
         written = paper.reproduce(request)
         tables += [path for path in written if path.name == "results.md"]

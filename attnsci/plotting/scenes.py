@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from attnsci.checks import check_dims
 from attnsci.plotting.style import GATE_CMAP, PAGE_MM, axes_or_new, figure
@@ -50,17 +50,26 @@ def plot_gallery(examples: xr.Dataset) -> Figure:
     ----------
     examples : xarray.Dataset
         ``image`` (stimulus, y, x); ``gated_input``, ``gate`` and ``inhibition`` (stimulus,
-        phase, y, x); ``prediction`` (stimulus, phase).
+        phase, y, x); ``prediction`` (stimulus, phase), numbers or names. ``image`` and
+        ``gated_input`` of photographs have ``channel`` as well, last.
 
     Returns
     -------
     Figure
     """
     check_dims("examples", examples, ["stimulus", "phase", "y", "x"])
+    columns = 1 + len(_SHOWN) * examples.sizes["phase"]
+    height = PAGE_MM / columns * examples.sizes["y"] / examples.sizes["x"]
+    drawn = figure(PAGE_MM, (height + 3) * examples.sizes["stimulus"] + 16)
+    draw_gallery(examples, drawn)
+    return drawn
+
+
+def draw_gallery(examples: xr.Dataset, drawn: Figure | SubFigure) -> None:
+    """Draw what `plot_gallery` does into a figure, or a part of one."""
+    check_dims("examples", examples, ["stimulus", "phase", "y", "x"])
     n_phases, n_scenes = examples.sizes["phase"], examples.sizes["stimulus"]
     columns = 1 + len(_SHOWN) * n_phases
-    height = PAGE_MM / columns * examples.sizes["y"] / examples.sizes["x"]
-    drawn = figure(PAGE_MM, (height + 3) * n_scenes + 16)
     axes = drawn.subplots(n_scenes, columns, squeeze=False)
     for scene_index, row in enumerate(axes):
         scene = examples.isel(stimulus=scene_index)
@@ -73,7 +82,9 @@ def plot_gallery(examples: xr.Dataset) -> Figure:
                     gates = plot_image(seen[name], vmin=-1, vmax=1, cmap=GATE_CMAP, ax=ax)
                 else:
                     plot_image(seen[name], ax=ax)
-            row[1 + len(_SHOWN) * phase].set_xlabel(f"reads {int(seen['prediction'])}", labelpad=1)
+            row[1 + len(_SHOWN) * phase].set_xlabel(
+                f"reads {seen['prediction'].item()}", labelpad=1
+            )
     axes[0, 0].set_title("input")
     for phase in range(n_phases):
         for column, (_, title) in enumerate(_SHOWN):
@@ -90,4 +101,3 @@ def plot_gallery(examples: xr.Dataset) -> Figure:
     )
     low, high = float(examples["gate"].min()), float(examples["gate"].max())
     bar.set_label(f"gate (1: closed, −1: open; here {low:.2f} to {high:.2f})".replace("-", "−"))
-    return drawn

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
 from attnsci.analysis.category_tuning import preferred_category
 from attnsci.analysis.classification import any_order, compare_answers, confusion_matrix
@@ -103,6 +104,44 @@ def score_table(shown: xr.Dataset, n_classes: int, *, seed: int) -> pd.DataFrame
         ],
         ignore_index=True,
     )
+
+
+_KEYS = ("min_area", "assignment", "condition", "measure", "phase")
+_INTERVALS = {"estimate": ("low", "high"), "lead": ("lead_low", "lead_high")}
+
+
+def with_means_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """Append the means over networks that were trained alike, from different seeds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `score_table`, `gate_table` or `attnsci.analysis.selection.summarise`, for several
+        networks, with the columns ``network``, ``trained`` (here, not published) and ``min_area``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``unit``, what ``n`` counts: "photographs", or "networks" in the new rows, whose
+        ``network`` is "mean of 3 seeds". Their intervals are Student's, the networks being the
+        sample. No rows are new if fewer than two networks were trained here.
+    """
+    table = table.assign(unit="photographs")
+    trained = table[table["trained"]]
+    keys = [key for key in _KEYS if key in table]
+    n = trained["network"].nunique()
+    if n < 2:
+        return table
+    by = trained.groupby(keys, sort=False)
+    means = by[[name for name in _INTERVALS if name in table]].mean()
+    for name, (low, high) in _INTERVALS.items():
+        if name in means:
+            half = stats.t.ppf(0.975, n - 1) * by[name].sem()
+            means[low], means[high] = means[name] - half, means[name] + half
+    # What a measure needs may be missing from some of the networks' photographs.
+    means = means[by["estimate"].count() == n].reset_index()
+    means = means.assign(network=f"mean of {n} seeds", trained=True, n=n, unit="networks")
+    return pd.concat([table, means], ignore_index=True)
 
 
 def gate_table(shown: xr.Dataset, *, seed: int) -> pd.DataFrame:

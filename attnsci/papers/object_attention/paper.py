@@ -1,4 +1,4 @@
-"""The digit half of the object-attention paper: stimuli, networks, figures, results.
+"""The object-attention paper: its digit half; that of photographs stands in `coco_paper`.
 
 Lei, Benjamin and Kording (2021), Object Based Attention Through Internal Gating, arXiv 2106.04540.
 """
@@ -18,8 +18,10 @@ from attnsci.analysis.selection import order_bias, summarise
 from attnsci.data.bars import WIDTHS, BarScenes
 from attnsci.data.digit_scenes import DigitScenes, spread
 from attnsci.data.digits import Digits, load_mnist
+from attnsci.data.stimuli import ObjectScenes
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
+from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.zoo import Pretrained, load_model, pretrained_names
 from attnsci.papers.object_attention import attention_gain, figures
 from attnsci.papers.object_attention.commands import load_network
@@ -44,6 +46,10 @@ DISTRACTOR = 501
 """Bundled position of MNIST's training digit 6, the "1" beside the paper's bars."""
 
 N_EXAMPLES = 5
+COCO_LEFT_OUT = (
+    "Photographs (COCO) are left out, as they do not come with the package: give --task coco "
+    "--images DIR --annotations FILE."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +124,7 @@ class _Bench:
             f"{self.digits.split} split, n = {len(self.digits):,} "
             f"(checksum {self.digits.checksum[:12]}). Seed {self.request.seed}. "
             f"Network of the figures: {name_of(self.main)}. Intervals: 95 %."
+            + ("" if self.request.images else f" {COCO_LEFT_OUT}")
         )
 
 
@@ -128,18 +135,29 @@ def name_of(network: Pretrained) -> str:
 
 
 def reproduce(request: Request) -> list[Path]:
-    """Draw every digit figure of the paper and its controls; write numbers and results.
+    """Draw every figure of the paper and its controls; write numbers and results.
 
     Parameters
     ----------
     request : Request
-        Scale, folder, seed, device, digits and weights.
+        Scale, folder, seed, device, digits and weights. Photographs are drawn if the task is
+        "coco"; without a task both halves are, if `images` and `annotations` are given.
 
     Returns
     -------
     list of pathlib.Path
         Everything written.
     """
+    if request.task != "digits" and (request.task == "coco" or request.images):
+        # Not at import: it draws on what stands here.
+        from attnsci.papers.object_attention import coco_paper
+
+        photographs = coco_paper.reproduce(request)
+        return photographs if request.task == "coco" else [*_digits(request), *photographs]
+    return _digits(request)
+
+
+def _digits(request: Request) -> list[Path]:
     bench = _bench(request)
     written: list[Path] = []
     steps = [_selection, _gallery, _tuning, _controls, _sweep]
@@ -153,6 +171,8 @@ def reproduce(request: Request) -> list[Path]:
         with torch.random.fork_rng(devices=[]), style():
             written += step(bench, tables)
     rows = result_rows(tables)
+    if not request.images:
+        print(f"{label}: {COCO_LEFT_OUT}", file=sys.stderr)
     return written + save_results(rows, request.out / "results.md", TITLE, bench.caption())
 
 
@@ -228,29 +248,36 @@ def _gallery(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
         net.model.config.n_phases: net for net in (*bench.networks, bench.main)
     }.values():
         every = bench.scenes(network.model.config.n_phases)
-        scenes = every[spread(N_EXAMPLES, len(every))]
-        with torch.no_grad():
-            trajectory = network.model.run(scenes.image)
-        maps = {
-            "gated_input": trajectory.masked_input,
-            "gate": trajectory.gates[0],
-            "inhibition": trajectory.ior[0].float(),
-        }
-        examples = xr.Dataset(
-            {
-                "image": (("stimulus", "y", "x"), scenes.image[:, 0].cpu().numpy()),
-                "prediction": (("stimulus", "phase"), trajectory.prediction.cpu().numpy()),
-                **{
-                    name: (("stimulus", "phase", "y", "x"), value[:, :, 0].cpu().numpy())
-                    for name, value in maps.items()
-                },
-            },
-            coords={"stimulus": scenes.metadata["index"].numpy()},
-        )
+        examples = gallery_examples(network.model, every[spread(N_EXAMPLES, len(every))])
         name = "gallery" if network is bench.main else f"gallery-{network.model.config.n_phases}"
         written.append(bench.save(examples, name, network))
         written += save_figure(plot_gallery(examples), bench.request.out / name)
     return written
+
+
+def gallery_examples(model: ObjectAttention, scenes: ObjectScenes) -> xr.Dataset:
+    """Return what `plot_gallery` draws of `scenes`; of photographs in colour."""
+    with torch.no_grad():
+        trajectory = model.run(scenes.image)
+    grey = scenes.image.shape[1] == 1
+    colour = () if grey else ("channel",)
+
+    def seen(maps: torch.Tensor) -> np.ndarray:
+        """Return maps (…, C, y, x) with their colours last, or without their only one."""
+        last = maps[..., 0, :, :] if grey else maps.movedim(-3, -1).clamp(0, 1)
+        return np.asarray(last.cpu())
+
+    places = ("stimulus", "phase", "y", "x")
+    return xr.Dataset(
+        {
+            "image": (("stimulus", "y", "x", *colour), seen(scenes.image)),
+            "gated_input": ((*places, *colour), seen(trajectory.masked_input)),
+            "gate": (places, trajectory.gates[0][:, :, 0].cpu().numpy()),
+            "inhibition": (places, trajectory.ior[0][:, :, 0].float().cpu().numpy()),
+            "prediction": (places[:2], trajectory.prediction.cpu().numpy()),
+        },
+        coords={"stimulus": scenes.metadata["index"].numpy()},
+    )
 
 
 def _tuning(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
