@@ -69,11 +69,12 @@ SAMPLERS = {
     "stn-128-bounded": SamplerConfig(
         "affine", (128, 128), limits=Limits((0.125, 1.25), shift=0.7), outside=0.5
     ),
-    # One pixel a pixel, from which the attention may zoom by two either way.
+    # Zooms by two either way of a pixel a pixel, and begins wide, where it sees what it may learn
+    # to move to.
     "atn-bounded": SamplerConfig(
         "attention",
         (28, 28),
-        scale=28 / 128,
+        scale=40 / 128,
         limits=Limits((14 / 128, 56 / 128), shift=0.7),
         outside=0.5,
     ),

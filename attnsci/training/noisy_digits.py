@@ -17,11 +17,9 @@ from torch.nn import functional
 from attnsci.data.digits import Digits
 from attnsci.data.noisy_layout import NoisyDigitsConfig
 from attnsci.data.noisy_scenes import Mode, NoisyDigits, noisy_digits
-from attnsci.errors import InvalidInput
 from attnsci.models.spatial_transformer import SpatialTransformer
 from attnsci.models.spatial_transformer_config import SpatialTransformerConfig
 from attnsci.models.what_where_nets import WhatNet
-from attnsci.models.zoo import load_model
 from attnsci.seeds import numpy_generator, torch_seed
 from attnsci.sensors.centred import middle
 from attnsci.training.digit_split import split_digits
@@ -79,36 +77,11 @@ class NoisyDigitsObjective:
                 if isinstance(config.model, SpatialTransformerConfig)
                 else WhatNet(config.model)
             )
-        if config.classifier is not None:
-            self._teach(config.classifier)
         self._looks = isinstance(self.model, SpatialTransformer)
         self.forward_methods = ("rollout",) if self._looks else ()
         self._prepare()
         # Convolutions of few channels are twice as fast so, on a CPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def _teach(self, name_or_path: str) -> None:
-        """Let the classifier begin with the weights of a What.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no classifier of that shape on either side.
-        """
-        found = load_model(name_or_path).model
-        if not (isinstance(found, WhatNet) and isinstance(self.model, SpatialTransformer)):
-            raise InvalidInput(
-                f"classifier={name_or_path!r} is a {type(found).__name__}, and the network to "
-                f"train a {type(self.model).__name__}: give weights of a What to a spatial "
-                "transformer."
-            )
-        try:
-            self.model.classifier.load_state_dict(found.state_dict())
-        except RuntimeError as error:
-            raise InvalidInput(
-                f"The classifier of this transformer has another shape than {name_or_path}; leave "
-                "classifier at None."
-            ) from error
 
     def _prepare(self) -> None:
         """Measure the features of a retina, where they are standardised."""

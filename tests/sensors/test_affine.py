@@ -66,7 +66,7 @@ def test_bounded_twins_start_centred_at_their_scale(name):
     assert sampler.fixations(sampler.start[None], (128, 128)).tolist() == [[64, 64]]
 
 
-@pytest.mark.parametrize("name", ["atn-bounded", "polo-atn-bounded", "similarity-bounded"])
+@pytest.mark.parametrize("name", ["polo-atn-bounded", "similarity-bounded"])
 def test_the_bounded_scale_is_pixel_exact(name):
     images = random(2, 1, 128, 128)
     sampler = SpatialSampler(SAMPLERS[name])

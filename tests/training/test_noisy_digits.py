@@ -155,22 +155,6 @@ def test_strain_and_clipping_are_in_the_update(digits, tmp_path):
     assert (last.bias < 5).all()
 
 
-def test_a_transformer_may_begin_with_a_fovea_that_knows_digits(digits):
-    taught = dataclasses.replace(
-        SMALL, model=TRANSFORMERS["stn-28-bounded"], classifier="what-28-seed0"
-    )
-    model = NoisyDigitsObjective(taught, digits).model
-    what = load_model("what-28-seed0").model.state_dict()
-    assert all(torch.equal(what[k], v) for k, v in model.classifier.state_dict().items())
-    for wrong, message in (
-        ({"classifier": "mnist-2-seed0"}, "ObjectAttention"),
-        ({"classifier": "what-28-seed0", "model": WhatConfig()}, "to a spatial transformer"),
-        ({"model": dataclasses.replace(taught.model, classifier_hidden=7)}, "another shape"),
-    ):
-        with pytest.raises(InvalidInput, match=message):
-            NoisyDigitsObjective(dataclasses.replace(taught, **wrong), digits)
-
-
 @pytest.mark.slow
 def test_what_learns_centred_digits_in_noise(data_root, tmp_path):
     """As a short training of the specification does: .75 and more after 600 batches."""
