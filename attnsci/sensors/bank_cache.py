@@ -69,7 +69,7 @@ def cached_bank(
 
     Examples
     --------
-    >>> import tempfile, unittest.mock
+    >>> import os, tempfile, unittest.mock
     >>> with unittest.mock.patch.dict(os.environ, ATTNSCI_CACHE=tempfile.mkdtemp()):
     ...     first = cached_bank("example", {"n": 3}, lambda: {"bank": np.arange(3.0)})
     ...     again = cached_bank("example", {"n": 3}, lambda: {})
