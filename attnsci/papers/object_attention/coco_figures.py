@@ -102,7 +102,7 @@ def draw_scores(scores: pd.DataFrame) -> Figure:
                color="black" if "mean" in name else colours[name])
         for name in networks
     ]  # fmt: skip
-    drawn.legend(handles=handles, loc="outside upper center", ncols=len(networks))
+    drawn.legend(handles=handles, loc="outside upper center", ncols=min(len(networks), 5))
     return drawn
 
 
@@ -118,7 +118,8 @@ def tuning_units(bars: xr.Dataset, level: int) -> xr.DataArray:
     """
     cells = {f"{axis}_{level}": axis for axis in ("channel", "y", "x")}
     curves = bars[f"level_{level}"].sel(statistic="mean", drop=True).rename(cells)
-    place = _modulation(curves).argmax(["y", "x"])
+    change, peak = _modulation(curves), curves.max(["attention", "orientation_deg"])
+    place = change.where(change.max(["y", "x"]) > 0, peak).argmax(["y", "x"])
     best = curves.isel({str(axis): index for axis, index in place.items()})
     where: dict[str, Any] = {str(axis): ("channel", index.values) for axis, index in place.items()}
     best = best.assign_coords(channel=np.arange(best.sizes["channel"]), **where)

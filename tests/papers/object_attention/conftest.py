@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from attnsci.data.bars import BarScenes
+from attnsci.data.coco import split_of
 from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.digits import load_mnist
-from attnsci.models.object_attention import ObjectAttention, ObjectAttentionConfig
+from attnsci.models.object_attention import COCO, ObjectAttention, ObjectAttentionConfig
 from attnsci.models.trajectory import Trajectory
 from attnsci.papers.object_attention.measure import show_bars, show_scenes
 
@@ -119,3 +120,41 @@ def distractor(data_root):
 def published_bars(published, distractor):
     """Return the published network's responses to all 7920 bars: half a minute."""
     return show_bars(published, BarScenes(distractor).batches(66))
+
+
+SMALLEST = 76
+"""Smallest side of photographs that four levels fit in."""
+OBJECTS = ((1, 18), (62, 1), (18, 44), (1, 3), (18, 62), (1, 1))
+
+
+@pytest.fixture
+def lively():
+    """Return a function that makes a network for photographs whose levels pass something on."""
+
+    def make(seed=0):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = ObjectAttention(dataclasses.replace(COCO, height=SMALLEST, width=SMALLEST))
+            for level in model.levels:
+                nn.init.kaiming_normal_(level.conv.weight, nonlinearity="relu")
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture
+def photographs(coco):
+    """Return files of 24 photographs of two rectangles each; all of the test split."""
+    numbers = np.arange(1, 400)
+    test_split = numbers[split_of(numbers) == "test"]
+    for place, number in enumerate(test_split[:24]):
+        first, second = OBJECTS[place % len(OBJECTS)]
+        shift = place % 5
+        coco.add(
+            [
+                (first, coco.rectangle(shift, 2, 22, 34)),
+                (second, coco.rectangle(34, 4 + shift, 20, 24)),
+            ],
+            number=int(number),
+        )
+    return coco.write()
