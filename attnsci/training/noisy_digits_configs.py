@@ -183,10 +183,12 @@ class NoisyDigitsTraining:
 
 WHAT_28 = NoisyDigitsTraining()
 _LOOKING: dict[str, Any] = {"strain_weight": 1.0, "clip": 1.0}
-STN_28 = dataclasses.replace(WHAT_28, model=TRANSFORMERS["stn-28-bounded"], **_LOOKING)
+STN_28 = dataclasses.replace(
+    WHAT_28, model=TRANSFORMERS["stn-28-bounded"], batches_per_epoch=200, **_LOOKING
+)
 POLO_ATN_95 = NoisyDigitsTraining(
     TRANSFORMERS["polo-atn-95-bounded"], 128, "radial", 40.0, curriculum="wander-128",
-    batches_per_epoch=200, **_LOOKING,
+    batches_per_epoch=150, **_LOOKING,
 )  # fmt: skip
 _FROZEN = NoisyDigitsTraining(
     tail="clip", mode="frozen", batches_per_epoch=600, warmup=0, final_rate=1.0, optimizer="sgd",
@@ -209,18 +211,18 @@ PRESETS = {
     "what-crop": dataclasses.replace(WHAT_28, scene_px=128),
     "stn-28": STN_28,
     "stn-128": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["stn-128-bounded"], batches_per_epoch=25, warmup=20,
+        POLO_ATN_95, model=TRANSFORMERS["stn-128-bounded"], batches_per_epoch=18, warmup=20,
         validation_scenes=100,
     ),
     "atn": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["atn-bounded"], batches_per_epoch=75, warmup=50
+        POLO_ATN_95, model=TRANSFORMERS["atn-bounded"], batches_per_epoch=40, warmup=50
     ),
     "polo-atn-95": POLO_ATN_95,
     "polo-atn-85": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["polo-atn-85-bounded"]
+        POLO_ATN_95, model=TRANSFORMERS["polo-atn-85-bounded"], batches_per_epoch=100
     ),
     "conv-polo-atn-85": dataclasses.replace(
-        POLO_ATN_95, model=TRANSFORMERS["conv-polo-atn-85-bounded"]
+        POLO_ATN_95, model=TRANSFORMERS["conv-polo-atn-85-bounded"], batches_per_epoch=100
     ),
     "what-published": dataclasses.replace(
         _FROZEN, model=WhatConfig(), curriculum="what", noise=1.0, optimizer="adam",
