@@ -5,14 +5,14 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.provenance import stable_hash
-from attnsci.training.configs import Device, Precision, Source
+from attnsci.papers.training_run import TrainingRun
+from attnsci.training.configs import Device, Source
 from attnsci.training.dram_configs import PAIRS, DRAMTraining
 from attnsci.training.ram_catch_configs import CatchTraining
 from attnsci.training.ram_configs import MNIST_28, RAMTraining
@@ -23,44 +23,16 @@ PolicyName = Literal["mean", "sampled", "random", "centre", "grid"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """A training run: where it stands, on what it computes, what it keeps."""
+class Run(TrainingRun):
+    """A training run of this family."""
 
-    if TYPE_CHECKING:  # each command has these as its first flags
-        training: Any
-        preset: str
+    prefix: ClassVar[str] = "ram-"
 
-    out: Path | None = None
-    """The run's folder; by default runs/ram-PRESET-HASH, named after the settings."""
-    max_steps: int | None = None
-    """Stop after so many batches, in the middle of an epoch if need be."""
-    device: Device = "auto"
-    """Where to compute; auto takes an accelerator if there is one."""
-    devices: int = 1
-    """Processes, one a device; the batch is shared among them."""
-    precision: Precision | Literal["auto"] = "auto"
-    """Number format; auto is bfloat16 where the device computes in it."""
-    save_every: int = 200
-    """Batches between checkpoints; one is written after each epoch in any case."""
-    snapshot_every: int | None = None
-    """Epochs between snapshots of the weights that are kept, epoch-0050.safetensors …"""
-
-    @property
-    def folder(self) -> Path:
-        """Where the run stands."""
-        named = Path("runs") / f"ram-{self.preset}-{stable_hash(self.training)}"
-        return named if self.out is None else self.out
-
-    def run(self) -> None:
-        """Train to the end, draw how it went and say what came out."""
+    def train(self) -> str:
+        """Train to the end, and draw how it went."""
         from attnsci.papers.ram.train import run_train
 
-        try:
-            print(run_train(self))
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped; the same command goes on from what is saved in {self.folder}"
-            ) from None
+        return run_train(self)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,14 +31,10 @@ OBJECTIVES: dict[type, Callable[[Any], Objective]] = {
 def run_train(asked: "Run") -> str:
     """Train as the command asks; return what to tell the user."""
     pick_device(asked.device)
-    settings: dict[str, Any] = {
-        "max_steps": asked.max_steps, "device": asked.device, "devices": asked.devices,
-        "save_every": asked.save_every, "snapshot_every": asked.snapshot_every,
-    }  # fmt: skip
-    if asked.precision != "auto":
-        settings["precision"] = asked.precision
     objective = OBJECTIVES[type(asked.training)](asked.training)
-    trainer = Trainer(objective, asked.folder, trainer_config(asked.training, **settings))
+    trainer = Trainer(
+        objective, asked.folder, trainer_config(asked.training, **asked.trainer_settings)
+    )
     table = trainer.fit()
     with style():
         save_figure(draw_training(table, objective.score), asked.folder / "training")

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
@@ -34,14 +34,10 @@ def objective_of(
 def run_train(asked: "Run") -> str:
     """Train as the command asks; return what to tell the user."""
     pick_device(asked.device)
-    settings: dict[str, Any] = {
-        "max_steps": asked.max_steps, "device": asked.device, "devices": asked.devices,
-        "save_every": asked.save_every, "snapshot_every": asked.snapshot_every,
-    }  # fmt: skip
-    if asked.precision != "auto":
-        settings["precision"] = asked.precision
     objective = objective_of(asked.training)
-    trainer = Trainer(objective, asked.folder, fast_trainer(asked.training.epochs, settings))
+    trainer = Trainer(
+        objective, asked.folder, fast_trainer(asked.training.epochs, asked.trainer_settings)
+    )
     table = trainer.fit()
     with style():
         drawn: Figure = draw_run(table)
