@@ -76,7 +76,7 @@ class TrainCoco:
         print(
             f"Validation: balanced accuracy {best['balanced_accuracy']:.3f}, macro F1 "
             f"{best['macro_f1']:.3f} ({int(best['n'])} photographs), the best of "
-            f"{len(validated)} epochs.\nWeights: {self.folder / 'best.safetensors'}"
+            f"{len(validated)} validations.\nWeights: {self.folder / 'best.safetensors'}"
         )
 
 
