@@ -20,6 +20,8 @@ _GATES = {
     "d_z": ("difference of the gates, d_z", "1.77 (t = 50.7)", "2.04 [1.79, 2.37]"),
 }
 _SELECTION = (
+    ("gate_selected", "gate on the attended object"),
+    ("gate_other_free", "gate on the other object, less what inhibition forces"),
     ("iou_selected", "overlap of open cells and attended object (IoU)"),
     ("coverage_level_1", "share of pixels inhibited"),
     ("coverage_level_4", "share of cells of level 4 inhibited"),

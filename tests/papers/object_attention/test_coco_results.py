@@ -38,7 +38,10 @@ def tables(networks):
         "selection": [
             {**one, "measure": measure, "phase": phase, **numbers("estimate", "low", "high")}
             for one in base
-            for measure in ("iou_selected", "coverage_level_1", "coverage_level_4", "accuracy")
+            for measure in (
+                "gate_selected", "gate_other_free", "iou_selected", "coverage_level_1",
+                "coverage_level_4", "accuracy",
+            )
             for phase in (1, 2)
         ],
     }  # fmt: skip
@@ -80,7 +83,7 @@ def test_rows_of_a_published_checkpoint():
     assert rows[open_cells].ours == pytest.approx(
         made["selection"].query("measure == 'iou_selected' and phase == 2")["estimate"].item()
     )
-    assert len(rows) == 3 + 6 + 3 + 6 + 2 + 1
+    assert len(rows) == 3 + 6 + 3 + 10 + 2 + 1
     few = rows["d′ for the preferred category of the other object, level 2"]
     assert np.isnan(few.ours) and few.note == "too few"
     tuning = rows["modulation of orientation tuning by attention (median index), level 1"]
@@ -90,7 +93,7 @@ def test_rows_of_a_published_checkpoint():
 def test_of_several_seeds_the_mean_stands_for_all():
     made = tables([("a", True), ("b", True), ("theirs", False)])
     rows = result_rows(made)
-    names = {row.quantity.rpartition("(")[2].partition(",")[0] for row in rows[:36]}
+    names = {row.quantity.rpartition("(")[2].partition(",")[0] for row in rows[:44]}
     assert names == {"theirs", "mean of 2 seeds"}
     mean = {row.quantity: row for row in rows}["macro F1 (mean of 2 seeds, objects > 10%)"]
     scores = made["scores"]
