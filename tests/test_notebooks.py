@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SMALL = {
+    "coco": "48",
     "human_comparison": "4",
     "neva": "2",
     "object_attention": "40",
