@@ -100,6 +100,7 @@ class _Bench:
             for name in pretrained_names()
             if name.rsplit("-seed", 1)[0] in ("what-28", "stn-28", "what-28-noise1")
         ]
+        self.found: list[Mapped] = []
         self.written: list[Path] = []
         self.rows: list[Result] = []
 
@@ -260,7 +261,7 @@ def _maps(bench: _Bench) -> None:
             agreement[one.name] = experiments.compare_maps(one, theirs[kind])
         if bench.scale.stride_px <= 3:
             asymmetries[one.name] = experiments.asymmetry(one)
-    bench.found = found  # type: ignore[attr-defined]
+    bench.found = found
     bench.rows += results.map_rows(found, agreement, asymmetries)
     bench.draw(figures.draw_maps(found, theirs, kinds), "maps")
 
@@ -293,7 +294,7 @@ def _other_families(bench: _Bench) -> None:
         experiments.mapped("object attention", gated),
     ]
     bench.rows += results.map_rows(others, {}, {})
-    shown = [*bench.found, *others]  # type: ignore[attr-defined]
+    shown = [*bench.found, *others]
     stimuli = ["band-pass noise, 28 px"] * (len(shown) - 3)
     stimuli += ["plain, 28 px"] * 2 + [f"pixel noise, {canvas[0]}×{canvas[1]} px"]
     bench.draw(figures.draw_others(shown, stimuli), "families")
