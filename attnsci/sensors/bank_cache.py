@@ -4,6 +4,7 @@ A bank's file is named by a hash of every parameter that went into it. Its check
 whenever it is read; a damaged one is built again.
 """
 
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
-from attnsci.data.places import data_home
 from attnsci.errors import StorageError
 from attnsci.files import atomic_path
 from attnsci.provenance import stable_hash
@@ -36,15 +37,17 @@ def bank_path(kind: str, parameters: Any) -> Path:
     Returns
     -------
     pathlib.Path
-        In the folder ``banks`` of `attnsci.data.places.data_home`.
+        In the folder ``banks`` of ``ATTNSCI_CACHE`` if that is set, else of the system's cache
+        folder for this user.
 
     Examples
     --------
     >>> bank_path("example", {"size": 64}) == bank_path("example", {"size": 65})
     False
     """
+    chosen = os.environ.get("ATTNSCI_CACHE") or platformdirs.user_cache_dir("attnsci")
     name = stable_hash({"kind": kind, "build": BUILD, "parameters": parameters})
-    return data_home() / "banks" / f"{kind}-{name}.npz"
+    return Path(chosen).expanduser() / "banks" / f"{kind}-{name}.npz"
 
 
 def cached_bank(
