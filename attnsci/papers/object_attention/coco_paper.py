@@ -217,7 +217,12 @@ def _train(request: Request, images: Path, annotations: Path) -> str:
     training = dataclasses.replace(PRESETS[preset], seed=request.seed)
     out = request.out / "training" / f"{preset}-seed{request.seed}"
     TrainCoco(
-        images, annotations, training=training, preset=preset, out=out, device=request.device
+        images=images,
+        annotations=annotations,
+        training=training,
+        preset=preset,
+        out=out,
+        device=request.device,
     ).run()
     # The last weights, with which the step size ends: few photographs choose no best ones.
     return str(out / "last.safetensors")

@@ -36,7 +36,9 @@ def test_splits_are_by_the_recipes_rule(files):
 
 
 def test_it_trains_says_what_came_out_and_resumes(files, tmp_path, capsys):
-    command = TrainCoco(*files, training=TINY, out=tmp_path / "run", device="cpu")
+    command = TrainCoco(
+        images=files[0], annotations=files[1], training=TINY, out=tmp_path / "run", device="cpu"
+    )
     dataclasses.replace(command, max_steps=1).run()
     capsys.readouterr()
     command.run()
@@ -52,7 +54,7 @@ def test_it_trains_says_what_came_out_and_resumes(files, tmp_path, capsys):
 
 
 def test_a_run_is_named_after_its_settings():
-    one = TrainCoco(Path("a"), Path("b"), training=TINY, preset="coco-small")
+    one = TrainCoco(images=Path("a"), annotations=Path("b"), training=TINY, preset="coco-small")
     other = dataclasses.replace(one, training=dataclasses.replace(TINY, seed=1))
     assert one.folder.parent == Path("runs") and one.folder.name.startswith("coco-small-")
     assert one.folder != other.folder
@@ -62,5 +64,11 @@ def test_a_run_is_named_after_its_settings():
 def test_too_few_photographs_are_refused_before_anything_is_written(files, tmp_path):
     training = dataclasses.replace(TINY, batch_size=32)
     with pytest.raises(InvalidInput, match="do not fill a batch of 32"):
-        TrainCoco(*files, training=training, out=tmp_path / "run", device="cpu").run()
+        TrainCoco(
+            images=files[0],
+            annotations=files[1],
+            training=training,
+            out=tmp_path / "run",
+            device="cpu",
+        ).run()
     assert not (tmp_path / "run").exists()
