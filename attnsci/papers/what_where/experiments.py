@@ -19,7 +19,7 @@ from attnsci.analysis.landing import landing_by_eccentricity, saccade_landing
 from attnsci.analysis.map_comparison import map_correlation
 from attnsci.analysis.proportions import accuracy, base_rate
 from attnsci.analysis.psychometrics import fit_psychometric
-from attnsci.analysis.statistics import bootstrap
+from attnsci.analysis.statistics import bootstrap, bootstrap_mean
 from attnsci.data.digits import Digits
 from attnsci.data.noisy_scenes import noisy_digits
 from attnsci.papers.what_where.measure import BATCH, Classify
@@ -228,6 +228,28 @@ def curves(answers: xr.Dataset) -> pd.DataFrame:
     return found.to_dataframe().reset_index()[
         ["model", "contrast", "eccentricity", "accuracy", "low", "high", "n"]
     ]
+
+
+def overall(answers: xr.Dataset, seed: int) -> pd.DataFrame:
+    """Return the accuracy of every condition by contrast, eccentricities together.
+
+    Parameters
+    ----------
+    answers : xarray.Dataset
+        Of `benchmark_answers`.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns model, contrast, accuracy, low, high (bootstrap over digits, each of which is shown
+        at all eccentricities), n digits.
+    """
+    found = bootstrap_mean(answers["correct"].mean("eccentricity"), seed=seed)
+    table = found.rename(estimate="accuracy").to_dataframe().reset_index()
+    table = table.assign(n=found.attrs["n"])
+    return table[["model", "contrast", "accuracy", "low", "high", "n"]]
 
 
 def landings(answers: xr.Dataset) -> pd.DataFrame:

@@ -345,14 +345,14 @@ def _benchmark(bench: _Bench) -> None:
     is_eye = matched["model"].str.startswith("What/Where")
     mixed = pd.concat([eyes, matched[~is_eye]], ignore_index=True)
     order = list(dict.fromkeys(matched["model"]))
-    for table, name, condition in (
-        (matched, "benchmark-matched", "matched noise 0.75"),
-        (mixed, "benchmark-as-published", "noise as published"),
+    for noise, table, name, condition in (
+        (MATCHED, matched, "benchmark-matched", "matched noise 0.75"),
+        (MISMATCHED, mixed, "benchmark-as-published", "noise as published"),
     ):
-        bench.table(table, name)
+        bench.table(results.beside_published(table, published), name)
         bench.draw(figures.draw_benchmark(table, published, order), name)
-        part = table if name == "benchmark-matched" else eyes
-        bench.rows += results.benchmark_rows(part, published, condition)
+        pooled = experiments.overall(told[noise], bench.seed)
+        bench.rows += results.benchmark_rows(pooled, table, published, condition)
     _looking(bench, told[MATCHED])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -106,40 +107,61 @@ def map_rows(
     return rows
 
 
-def benchmark_rows(table: pd.DataFrame, published: pd.DataFrame, condition: str) -> list[Result]:
-    """Return every point of the benchmark.
+def benchmark_rows(
+    table: pd.DataFrame, curves: pd.DataFrame, published: pd.DataFrame, condition: str
+) -> list[Result]:
+    """Return accuracy by condition and contrast; single eccentricities are in the CSV files.
 
     Parameters
     ----------
     table : pandas.DataFrame
+        Of `experiments.overall`.
+    curves : pandas.DataFrame
         Of `experiments.curves`.
     published : pandas.DataFrame
         Of `published_benchmark`.
     condition : str
         "matched noise" or "noise as published".
     """
+    keys = ["model", "contrast"]
+    known = published.groupby(keys)["accuracy"].mean().to_dict()
+    ends = curves.sort_values("eccentricity").groupby(keys)[["eccentricity", "accuracy"]]
+    near, far = ends.first(), ends.last()
+    rows = []
+    for row in table.itertuples():
+        key = (row.model, row.contrast)
+        value = known.get(key)
+        sides = (
+            f"{end.accuracy:.3f} at {end.eccentricity:.0f} px"
+            for end in (near.loc[key], far.loc[key])
+        )
+        rows.append(
+            Result(
+                f"accuracy, {row.model}, contrast {row.contrast:g}, all eccentricities, "
+                f"{condition}",
+                "" if value is None else f"{value:.3f}", "",
+                row.accuracy, row.low, row.high, int(row.n), "digits", ", ".join(sides),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def beside_published(curves: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return `curves` with a column ``published``, NaN where nothing was."""
     known = {
         (row.model, row.contrast, round(row.eccentricity, 2)): row.accuracy
         for row in published.itertuples()
     }
-    rows = []
-    for row in table.itertuples():
-        value = known.get((row.model, row.contrast, round(row.eccentricity, 2)))
-        rows.append(
-            Result(
-                f"accuracy, {row.model}, contrast {row.contrast:g}, {row.eccentricity:.1f} px, "
-                f"{condition}",
-                "" if value is None else f"{value:g}", "",
-                row.accuracy, row.low, row.high, int(row.n),
-            )
-        )  # fmt: skip
-    return rows
+    keys = zip(curves["model"], curves["contrast"], curves["eccentricity"].round(2), strict=True)
+    return curves.assign(published=[known.get(key, np.nan) for key in keys])
 
 
 def looking_rows(
     landing: pd.DataFrame, errors: pd.DataFrame, decisions: pd.DataFrame
 ) -> list[Result]:
     """Return where networks look, how far they may be trusted, and what gain is worth.
+
+    Landings are of three eccentricities; the others are in their CSV file.
 
     Parameters
     ----------
@@ -152,7 +174,7 @@ def looking_rows(
             row.error, row.error_low, row.error_high, int(row.n),
             note=f"saccade gain {row.gain:.2f}, {row.within:.0%} within 5 px",
         )
-        for row in landing.itertuples()
+        for row in _some_eccentricities(landing).itertuples()
     ]  # fmt: skip
     rows += [
         Result(
@@ -172,7 +194,7 @@ def looking_rows(
 
 
 def threshold_rows(table: pd.DataFrame) -> list[Result]:
-    """Return threshold contrasts.
+    """Return threshold contrasts at three eccentricities; the others are in their CSV file.
 
     Parameters
     ----------
@@ -184,5 +206,11 @@ def threshold_rows(table: pd.DataFrame) -> list[Result]:
             f"contrast of 75 % right, {row.model}, {row.eccentricity:.1f} px", "", "",
             row.threshold, row.low, row.high, int(row.n),
         )
-        for row in table[table["reached"]].itertuples()
+        for row in _some_eccentricities(table).query("reached").itertuples()
     ]  # fmt: skip
+
+
+def _some_eccentricities(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the smallest, the middle and the largest eccentricity."""
+    radii = np.unique(table["eccentricity"])
+    return table[table["eccentricity"].isin(radii[[0, len(radii) // 2, -1]])]

@@ -127,6 +127,14 @@ def test_confidence_gain_and_curves():
     row = table[(table["model"] == "blind") & (table["contrast"] == 0.5)].iloc[0]
     at = told["correct"].sel(model="blind", contrast=0.5, eccentricity=10)
     assert row["accuracy"] == pytest.approx(float(at.mean()))
+    pooled = experiments.overall(told, seed=0).set_index(["model", "contrast"])
+    assert (pooled["n"] == told.sizes["stimulus"]).all()
+    assert pooled.loc[("blind", 0.5), "accuracy"] == pytest.approx(
+        float(told["correct"].sel(model="blind", contrast=0.5).mean())
+    )
+    assert (pooled["low"] <= pooled["accuracy"]).all() and (
+        pooled["accuracy"] <= pooled["high"]
+    ).all()
     limits = experiments.thresholds(told)
     assert set(limits["model"]) == set(told["model"].values)
     assert not limits[limits["model"] == "blind"]["reached"].any()

@@ -53,6 +53,14 @@ def test_the_benchmark_is_drawn_with_noise_matched_and_as_published(drawn):
     mixed = pd.read_csv(drawn[0] / "benchmark-as-published.csv")
     assert set(matched["model"]) == set(mixed["model"])
     assert len(matched) == len(mixed) == 27 * matched["model"].nunique()
+    points = matched.set_index(["model", "contrast"]).sort_index(kind="stable")["published"]
+    assert points.loc["POLO-ATN 95", 0.7].iloc[[0, -1]].tolist() == [0.8654, 0.3362]
+    assert points.loc["What/Where, oracle"].isna().all()
+    rows = pd.read_csv(drawn[0] / "results.csv").set_index("quantity")
+    pooled = rows.loc["accuracy, POLO-ATN 95, contrast 0.7, all eccentricities, matched noise 0.75"]
+    mine = matched[(matched["model"] == "POLO-ATN 95") & (matched["contrast"] == 0.7)]
+    assert pooled["ours"] == pytest.approx(mine["accuracy"].mean())
+    assert float(pooled["published"]) == pytest.approx(mine["published"].mean(), abs=5e-4)
     same = [
         part[part["model"] == "POLO-ATN 95"].reset_index(drop=True) for part in (matched, mixed)
     ]
