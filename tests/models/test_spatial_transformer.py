@@ -120,11 +120,18 @@ def test_attention_starts_at_the_centre_with_a_scale_of_a_fifth(name):
     torch.testing.assert_close(seen[1], wanted[:, None].expand(28, 28), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["atn-bounded", "polo-atn-95-bounded"])
-def test_bounded_attention_starts_with_the_pixels_of_the_centre(name):
+def test_bounded_attention_starts_with_the_pixels_of_the_centre():
     images = noise(2, 128)
-    seen = made(name).rollout(images).seen
+    seen = made("polo-atn-95-bounded").rollout(images).seen
     torch.testing.assert_close(seen, images[..., 50:78, 50:78], rtol=0, atol=2e-5)
+
+
+def test_attention_that_can_zoom_starts_wide():
+    """On a ramp of a 200th a pixel, 28 samples of 40 pixels about the centre."""
+    ramp = (torch.arange(128.0) + 0.5) / 200
+    seen = made("atn-bounded").rollout(ramp.expand(1, 1, 128, 128)).seen
+    wanted = (64 + 40 * ((torch.arange(28.0) + 0.5) / 28 - 0.5)) / 200
+    torch.testing.assert_close(seen[0, 0], wanted.expand(28, 28), rtol=0, atol=1e-4)
 
 
 def test_the_landing_is_where_the_classifier_sees():
