@@ -277,7 +277,7 @@ def _other_families(bench: _Bench) -> None:
         return ram.rollout(images, first=centre, policy="mean").logits
 
     def first_phase(images: torch.Tensor) -> torch.Tensor:
-        return gating(images)[:, 0]
+        return gating.run(images, n_phases=1).logits[:, 0, -1]
 
     stride = bench.scale.stride_px
     by_glimpse = map_answers(
