@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -52,21 +53,26 @@ def draw_training(curves: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     titles : mapping of str to str
         Network to label.
     """
-    drawn = figure(PAGE_MM, 62)
+    drawn = figure(PAGE_MM, 80)
     small, large, looking = drawn.subplots(1, 3)
+    n_colours = len(rcParams["axes.prop_cycle"])
     for network, rows in curves.groupby("network", sort=False):
         title = titles[str(network)]
         ax = small if "28" in str(network) and "128" not in str(network) else large
         score = rows["accuracy"]
-        (line,) = ax.plot(rows["images"] / 1e6, score, label=title, lw=0.9)
+        again = len(ax.get_legend_handles_labels()[1]) >= n_colours
+        dash = "--" if again else "-"
+        (line,) = ax.plot(rows["images"] / 1e6, score, label=title, lw=0.9, ls=dash)
         if "accuracy_central" in rows and ax is small and rows["accuracy_central"].notna().all():
             ax.plot(
                 rows["images"] / 1e6, rows["accuracy_central"], ls=":", lw=0.9,
                 color=line.get_color(),
             )  # fmt: skip
         if "landing_error" in rows and ax is large and rows["landing_error"].notna().all():
-            looking.plot(rows["images"] / 1e6, rows["landing_error"], lw=0.9, label=title,
-                         color=line.get_color())  # fmt: skip
+            looking.plot(
+                rows["images"] / 1e6, rows["landing_error"], lw=0.9, ls=dash,
+                color=line.get_color(),
+            )  # fmt: skip
     small.set(title="28 px: all offsets (dotted: central)", ylabel="accuracy, validation")
     large.set(title="128 px", ylabel="accuracy, validation")
     looking.set(title="128 px, where it looks", ylabel="median landing error (px)")
@@ -76,7 +82,12 @@ def draw_training(curves: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         ax.axhline(0.1, color="0.6", lw=0.8, ls="--")
     for ax in (small, large, looking):
         ax.set_xlabel("training images (millions)")
-        ax.legend(fontsize=4.5)
+    for ax in (small, large):
+        ax.legend(fontsize=4.5, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
+    looking.text(
+        0.5, -0.36, "colours as in the middle", fontsize=4.5, ha="center",
+        transform=looking.transAxes,
+    )  # fmt: skip
     return drawn
 
 
