@@ -183,9 +183,7 @@ class NoisyDigitsTraining:
 
 WHAT_28 = NoisyDigitsTraining()
 _LOOKING: dict[str, Any] = {"strain_weight": 1.0, "clip": 1.0}
-STN_28 = dataclasses.replace(
-    WHAT_28, model=TRANSFORMERS["stn-28-bounded"], batches_per_epoch=200, **_LOOKING
-)
+STN_28 = dataclasses.replace(WHAT_28, model=TRANSFORMERS["stn-28-bounded"], **_LOOKING)
 POLO_ATN_95 = NoisyDigitsTraining(
     TRANSFORMERS["polo-atn-95-bounded"], 128, "radial", 40.0, curriculum="wander-128",
     batches_per_epoch=150, **_LOOKING,
