@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
 """
 
+import abc
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -12,7 +13,7 @@ from attnsci.training.configs import Device, Precision
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingRun:
+class TrainingRun(abc.ABC):
     """A training run: where it stands, on what it computes, what it keeps."""
 
     if TYPE_CHECKING:  # each command has these as its first flags
@@ -51,9 +52,9 @@ class TrainingRun:
             names.append("precision")
         return {name: getattr(self, name) for name in names}
 
+    @abc.abstractmethod
     def train(self) -> str:
         """Train to the end; return what to tell the user."""
-        raise NotImplementedError
 
     def run(self) -> None:
         """Train to the end, draw how it went and say what came out."""

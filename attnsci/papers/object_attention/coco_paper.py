@@ -4,7 +4,6 @@ Lei, Benjamin and Kording (2021), Object Based Attention Through Internal Gating
 """
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from tqdm import tqdm
 
 from attnsci.analysis.selection import summarise
 from attnsci.data.bars import COLUMN_SHIFTS, ORIENTATIONS_DEG, ROW_SHIFTS, WIDTHS, BarScenes
@@ -36,6 +34,7 @@ from attnsci.papers.object_attention.measure import BATCH, show_bars, show_scene
 from attnsci.papers.object_attention.paper import DISTRACTOR, gallery_examples
 from attnsci.papers.output import save_dataset, save_figure, save_results, save_table
 from attnsci.papers.reproduce import Request
+from attnsci.papers.steps import announced
 from attnsci.plotting.style import style
 from attnsci.provenance import state_hash
 
@@ -170,11 +169,7 @@ def reproduce(request: Request) -> list[Path]:
         for shown in everything
     ]
     steps = [_side_by_side, _maps, _categories, _tuning]
-    bar = tqdm(steps, desc=label, disable=None)
-    for number, step in enumerate(bar, start=1):
-        if bar.disable:
-            now = step.__name__.strip("_").replace("_", " ")
-            print(f"{label}: {now}, {number} of {len(steps)}", file=sys.stderr, flush=True)
+    for step in announced(steps, label):
         with torch.random.fork_rng(devices=[]), style():
             written += step(main, request, tables, facts)
     written += [save_table(table, out / f"{name}.csv") for name, table in tables.items()]

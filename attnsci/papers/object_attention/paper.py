@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from tqdm import tqdm
 
 from attnsci.analysis.selection import order_bias, summarise
 from attnsci.data.bars import WIDTHS, BarScenes
@@ -38,6 +37,7 @@ from attnsci.papers.object_attention.measure import BATCH, show_bars, show_scene
 from attnsci.papers.object_attention.results import PUBLISHED_BY_WEIGHT, result_rows
 from attnsci.papers.output import save_dataset, save_figure, save_results, save_table
 from attnsci.papers.reproduce import Request
+from attnsci.papers.steps import announced
 from attnsci.plotting.scenes import plot_gallery
 from attnsci.plotting.style import style
 
@@ -163,11 +163,7 @@ def _digits(request: Request) -> list[Path]:
     steps = [_selection, _gallery, _tuning, _controls, _sweep]
     tables: dict[str, pd.DataFrame] = {}
     label = f"object-attention, {request.scale} scale"
-    bar = tqdm(steps, desc=label, disable=None)
-    for number, step in enumerate(bar, start=1):
-        if bar.disable:
-            now = step.__name__.strip("_")
-            print(f"{label}: {now}, {number} of {len(steps)}", file=sys.stderr, flush=True)
+    for step in announced(steps, label):
         with torch.random.fork_rng(devices=[]), style():
             written += step(bench, tables)
     rows = result_rows(tables)

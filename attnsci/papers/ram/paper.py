@@ -5,14 +5,12 @@ Mnih, Heess, Graves & Kavukcuoglu 2014, "Recurrent Models of Visual Attention", 
 """
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import xarray as xr
-from tqdm import tqdm
 
 from attnsci.data.digit_pairs import DigitPairs
 from attnsci.data.digits import Digits, load_mnist
@@ -28,6 +26,7 @@ from attnsci.papers.ram.experiments import Network
 from attnsci.papers.ram.measure import show
 from attnsci.papers.ram.networks import load_network
 from attnsci.papers.reproduce import Request
+from attnsci.papers.steps import announced
 from attnsci.plotting.inhibition import plot_baselines
 from attnsci.plotting.style import style
 
@@ -150,11 +149,7 @@ def reproduce(request: Request) -> list[Path]:
         _similarity, _inhibition, _others,
     ]  # fmt: skip
     label = f"ram, {request.scale} scale"
-    bar = tqdm(steps, desc=label, disable=None)
-    for number, step in enumerate(bar, start=1):
-        if bar.disable:
-            now = step.__name__.strip("_")
-            print(f"{label}: {now}, {number} of {len(steps)}", file=sys.stderr, flush=True)
+    for step in announced(steps, label):
         with style():
             step(bench)
     caption = (
