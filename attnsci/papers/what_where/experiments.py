@@ -252,6 +252,34 @@ def overall(answers: xr.Dataset, seed: int) -> pd.DataFrame:
     return table[["model", "contrast", "accuracy", "low", "high", "n"]]
 
 
+def leads(looked: xr.Dataset, others: xr.Dataset, leader: str, seed: int) -> pd.DataFrame:
+    """Return by how much one condition leads each of those that are no What/Where, digit by digit.
+
+    Parameters
+    ----------
+    looked, others : xarray.Dataset
+        Of `benchmark_answers`, for the same digits: where `leader` is, and where the others are.
+    leader : str
+        A condition.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns model, contrast, lead, low, high (bootstrap over digits, eccentricities together),
+        n digits.
+    """
+    own = looked["correct"].sel(model=leader, drop=True).mean("eccentricity")
+    names = [str(name) for name in others["model"].values if not str(name).startswith("What/Where")]
+    theirs = others["correct"].sel(model=names).mean("eccentricity")
+    with xr.set_options(arithmetic_join="exact"):
+        found = bootstrap_mean(own - theirs, seed=seed)
+    table = found.rename(estimate="lead").to_dataframe().reset_index()
+    table = table.assign(n=found.attrs["n"])
+    return table[["model", "contrast", "lead", "low", "high", "n"]]
+
+
 def landings(answers: xr.Dataset) -> pd.DataFrame:
     """Return where networks land and how far their saccades reach, contrasts together.
 

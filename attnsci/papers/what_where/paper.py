@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from tqdm import tqdm
 
 from attnsci.analysis.proportions import base_rate
 from attnsci.data.digits import Digits, load_mnist
@@ -24,6 +23,7 @@ from attnsci.errors import InvalidInput
 from attnsci.models.zoo import load_model, pretrained_names
 from attnsci.papers.output import Result, save_dataset, save_figure, save_results, save_table
 from attnsci.papers.reproduce import Request
+from attnsci.papers.steps import announced
 from attnsci.papers.what_where import experiments, figures, galleries, results
 from attnsci.papers.what_where.experiments import Foveal, Mapped
 from attnsci.papers.what_where.measure import (
@@ -54,6 +54,7 @@ MATCHED, MISMATCHED = 0.75, 1.0
 """Noise of all, and noise of What and Where as published."""
 PATHWAYS = {MATCHED: ("what-crop-seed0", "where-seed0"),
             MISMATCHED: ("what-28-noise1-seed0", "where-noise1-seed0")}  # fmt: skip
+LEADER = "What/Where, 1 saccade"
 RAM, GATING = "ram-mnist-28-seed0", "mnist-2-seed0"
 
 
@@ -180,11 +181,7 @@ def reproduce(request: Request) -> list[Path]:
         _examples, _training, _scores, _maps, _other_families, _transforms, _sensors, _benchmark,
     ]  # fmt: skip
     label = f"what-where, {request.scale} scale"
-    bar = tqdm(steps, desc=label, disable=None)
-    for number, step in enumerate(bar, start=1):
-        if bar.disable:
-            now = step.__name__.strip("_").replace("_", " ")
-            print(f"{label}: {now}, {number} of {len(steps)}", file=sys.stderr, flush=True)
+    for step in announced(steps, label):
         with style():
             step(bench)
     scale = bench.scale
@@ -193,7 +190,8 @@ def reproduce(request: Request) -> list[Path]:
         f"{bench.digits.checksum[:12]}; n = {len(bench.some(scale.scores)):,} for scores, "
         f"{len(bench.some(scale.mapped)):,} at every {scale.stride_px} px of the maps, "
         f"{len(bench.some(scale.shown)):,} at every point of the benchmark. Seed {request.seed}. "
-        "Intervals: 95 %, over digits. Published numbers are of 10,000 digits, What/Where of "
+        "Intervals: 95 %, over digits; of 128 pixels there is one network of each kind. Published "
+        "numbers are of 10,000 digits, What/Where of "
         "1,000; theirs put What and Where into noise 1.0 and the transformers into 0.75."
     )
     return bench.written + save_results(bench.rows, request.out / "results.md", TITLE, caption)
@@ -353,6 +351,8 @@ def _benchmark(bench: _Bench) -> None:
         bench.draw(figures.draw_benchmark(table, published, order), name)
         pooled = experiments.overall(told[noise], bench.seed)
         bench.rows += results.benchmark_rows(pooled, table, published, condition)
+        lead = experiments.leads(told[noise], told[MATCHED], LEADER, bench.seed)
+        bench.rows += results.lead_rows(lead, LEADER, published, condition)
     _looking(bench, told[MATCHED])
 
 

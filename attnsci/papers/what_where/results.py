@@ -146,6 +146,32 @@ def benchmark_rows(
     return rows
 
 
+def lead_rows(
+    table: pd.DataFrame, leader: str, published: pd.DataFrame, condition: str
+) -> list[Result]:
+    """Return by how much a condition leads the transformers.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `experiments.leads`.
+    leader : str
+    published : pandas.DataFrame
+        Of `published_benchmark`.
+    condition : str
+        "matched noise" or "noise as published".
+    """
+    known = published.groupby(["model", "contrast"])["accuracy"].mean()
+    return [
+        Result(
+            f"lead of {leader} over {row.model}, contrast {row.contrast:g}, {condition}",
+            f"{known[leader, row.contrast] - known[row.model, row.contrast]:+.3f}, unlike noise",
+            "", row.lead, row.low, row.high, int(row.n), "digits",
+        )
+        for row in table.itertuples()
+    ]  # fmt: skip
+
+
 def beside_published(curves: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Return `curves` with a column ``published``, NaN where nothing was."""
     known = {

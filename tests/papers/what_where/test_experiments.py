@@ -140,6 +140,26 @@ def test_confidence_gain_and_curves():
     assert not limits[limits["model"] == "blind"]["reached"].any()
 
 
+def test_leads_are_paired_and_of_the_same_digits():
+    told = answers()
+    others = told.assign_coords(
+        model=["ATN" if name == "blind" else name for name in told["model"].values]
+    )
+    table = experiments.leads(told, others, "What/Where, 1 saccade", seed=0)
+    assert set(table["model"]) == {"ATN"} and (table["n"] == told.sizes["stimulus"]).all()
+    mean = told["correct"].mean(["stimulus", "eccentricity"])
+    gap = mean.sel(model="What/Where, 1 saccade") - mean.sel(model="blind")
+    assert table["lead"].tolist() == pytest.approx(
+        gap.sel(contrast=table["contrast"].values).values
+    )
+    same = told.assign_coords(model=["ATN", *told["model"].values[1:]])
+    itself = str(told["model"].values[0])
+    nothing = experiments.leads(told, same, itself, seed=0).query("model == 'ATN'")
+    assert (nothing[["lead", "low", "high"]] == 0).all(axis=None)
+    with pytest.raises(ValueError, match="align"):
+        experiments.leads(told.isel(stimulus=slice(5)), others, "What/Where, 1 saccade", seed=0)
+
+
 def test_published_numbers():
     table = published_benchmark()
     assert len(table) == 10 * 27
