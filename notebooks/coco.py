@@ -47,7 +47,7 @@ from attnsci.training.trainer import Trainer
 # Photographs to draw; the tests run this notebook with fewer.
 N = int(os.environ.get("ATTNSCI_NOTEBOOK_N", 160))
 folder = Path(tempfile.mkdtemp())
-os.environ.setdefault("ATTNSCI_CACHE", str(folder / "cache"))
+os.environ["ATTNSCI_CACHE"] = os.environ.get("ATTNSCI_CACHE", str(folder / "cache"))
 
 
 # %% [markdown]
