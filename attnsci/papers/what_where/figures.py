@@ -286,9 +286,10 @@ def draw_looking(landing: pd.DataFrame, reliability: pd.DataFrame) -> Figure:
     reliability : pandas.DataFrame
         Of `experiments.trust`.
     """
-    drawn = figure(PAGE_MM, 62)
+    drawn = figure(PAGE_MM, 72)
     error, reach, trust = drawn.subplots(1, 3)
-    models = list(dict.fromkeys([*landing["model"], *reliability["model"]]))
+    # Reliability is of all conditions, in the benchmark's order: their colours are the same there.
+    models = list(dict.fromkeys(reliability["model"]))
     colour = dict(zip(models, colours_of(len(models)), strict=True))
     _bands(error, landing, "eccentricity", "error", "error_low", "error_high", colour)
     error.set(xlabel="eccentricity (px)", ylabel="median landing error (px), 95 %")
@@ -300,8 +301,7 @@ def draw_looking(landing: pd.DataFrame, reliability: pd.DataFrame) -> Figure:
     _bands(trust, reliability, "confidence", "accuracy", "low", "high", colour)
     trust.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
     trust.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    for ax in (error, trust):
-        ax.legend(fontsize=4.5)
+    drawn.legend(*trust.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return drawn
 
 
