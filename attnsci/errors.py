@@ -28,6 +28,10 @@ class StorageError(AttnsciError, OSError):
     """A file that could not be written; what stood there before is untouched."""
 
 
+class InUse(StorageError):
+    """A folder or store that another run is writing; the message names it."""
+
+
 class MissingDependency(AttnsciError, ImportError):
     """An optional package that is not installed; the message gives the line that installs it."""
 

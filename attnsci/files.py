@@ -2,12 +2,16 @@
 
 import contextlib
 import os
+import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnsci.errors import AttnsciError, StorageError
+import filelock
+
+from attnsci.errors import AttnsciError, InUse, StorageError
 
 
 @contextlib.contextmanager
@@ -69,3 +73,43 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def claim(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold `path`, a folder or store that a run writes, so that no second run can mix with it.
+
+    The lock stands beside `path` as ``.NAME.lock`` and names its owner. It is the system's: it
+    gives way when the owner ends, however that comes about.
+
+    Parameters
+    ----------
+    path : path-like
+        What is about to be written; it need not exist.
+
+    Raises
+    ------
+    InUse
+        If another run holds it; the message names its host, process and command.
+    StorageError
+        If the system refuses to write beside `path`.
+    """
+    target = Path(path).absolute()
+    lock = filelock.FileLock(target.parent / f".{target.name}.lock", timeout=0)
+    owner = f"process {os.getpid()} on {platform.node()} ({Path(sys.argv[0]).name})"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        holder = Path(lock.lock_file).read_text().strip() or "another process"
+        raise InUse(
+            f"{target} is being written by {holder}. Wait until it has ended, or choose another "
+            "place."
+        ) from error
+    except OSError as error:
+        raise StorageError(f"Cannot write beside {target}: {error}.") from error
+    try:
+        Path(lock.lock_file).write_text(owner)
+        yield
+    finally:
+        lock.release()

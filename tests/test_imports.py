@@ -12,7 +12,6 @@ import pytest
 import attnsci
 
 PACKAGE = Path(attnsci.__file__).parent
-MAX_LINES = 500
 
 # Each room and the rooms it may import, besides itself and the ground floor.
 GROUND = {"errors", "checks", "provenance", "seeds", "files", "devices", "_torchvision"}
@@ -165,12 +164,6 @@ def test_arrays_only_no_torch(name):
 def test_only_the_loader_imports_torchvision():
     users = {f.importer for f in IMPORTS if f.imported.split(".")[0] == "torchvision"}
     assert users <= {"attnsci._torchvision"}
-
-
-@pytest.mark.parametrize("module", FILES)
-def test_modules_are_short(module):
-    n_lines = len(FILES[module].read_text(encoding="utf-8").splitlines())
-    assert n_lines <= MAX_LINES, f"{module} has {n_lines} lines; split it."
 
 
 def loaded_by(code: str) -> set[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnsci.errors import InvalidInput, RecordingError
-from attnsci.recording.schema import Layer, layer_coords, stored_dtype, to_model, torch_dtype, words
+from attnsci.recording.schema import Layer, layer_coords, stored_dtype, torch_dtype, words
 from attnsci.recording.sites import (
     PrincipalComponents,
     Projection,
@@ -22,6 +22,7 @@ from attnsci.recording.sites import (
     summary,
     unknown_site,
 )
+from attnsci.recording.stimuli import to_model
 from attnsci.seeds import torch_seed
 
 if TYPE_CHECKING:

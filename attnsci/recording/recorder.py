@@ -23,6 +23,7 @@ from attnsci.recording.sites import (
     components,
     resolve,
 )
+from attnsci.recording.stimuli import as_batch, batches, count_stimuli, to_model
 from attnsci.recording.writer import CHECK, LEDGER, N_CALLS, MemorySink, Store, StoreSink, storing
 
 if TYPE_CHECKING:
@@ -450,21 +451,21 @@ def record(
     from tqdm import tqdm
 
     check_positive("batch_size", batch_size, integer=True)
-    total = schema.count_stimuli(stimuli, n_stimuli)
+    total = count_stimuli(stimuli, n_stimuli)
     sites = _fitted(model, stimuli, sites, reduce, batch_size, seed, grad)
     recorder = Recorder(
         model, sites, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
         dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
         max_memory=max_memory,
     )  # fmt: skip
-    whole = schema.as_batch(stimuli)
+    whole = as_batch(stimuli)
     if whole is not None:
         recorder._coords_hash = schema.coords_digest(whole[1]).hexdigest()
     hidden = None if progress is None else not progress
     with recorder, tqdm(total=total, unit="stimulus", disable=hidden, leave=False) as bar:
-        for image, coords in schema.batches(stimuli, batch_size):
+        for image, coords in batches(stimuli, batch_size):
             if recorder._begin(coords, len(image), schema.image_digest(image)):
-                model(schema.to_model(image, model))
+                model(to_model(image, model))
             bar.update(len(image))
     assert recorder.recording is not None
     return recorder.recording
@@ -487,7 +488,7 @@ def _fitted(
             "reduce='pca:K' passes over the stimuli twice, and a generator can be read once. "
             "Give a list, or an object whose __iter__ starts anew."
         )
-    images = (image for image, _ in schema.batches(stimuli, batch_size))
+    images = (image for image, _ in batches(stimuli, batch_size))
     bases = fit_components(model, resolved, images, ranks, seed=seed, grad=grad)
     return [
         replace(
