@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from attnsci.devices import pick_device
+from attnsci.devices import make_fabric, pick_device
 from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.files import atomic_path
 from attnsci.models.weights import save_weights
@@ -91,11 +91,7 @@ class Trainer:
         device = pick_device(self.config.device)
         if device.type == "cpu" and self.config.precision == "16-mixed":
             raise InvalidInput("precision '16-mixed' needs a GPU; on a CPU take 'bf16-mixed'.")
-        self.fabric = Fabric(
-            accelerator=device.type,
-            devices=self.config.devices,
-            precision=self.config.precision,
-        )
+        self.fabric = make_fabric(device.type, self.config.devices, self.config.precision)
         self._rows: list[Metrics] = []
         self._best = float("-inf")
 
