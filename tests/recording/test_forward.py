@@ -209,7 +209,7 @@ def test_what_runs_is_not_second_guessed(model, stimuli):
 
 def test_channels_last_is_possible_where_it_is_meant():
     model, stimuli = LastChannels(), IMAGES.movedim(1, -1)
-    with pytest.raises(InvalidInput, match="channels last.*If it does take them so: forward="):
+    with pytest.raises(InvalidInput, match=r"channels last.*If it does take them so: forward="):
         record(model, stimuli, "")
     got = record(model, stimuli, "conv", forward=lambda model, image, coords: model(image))
     with torch.no_grad():
