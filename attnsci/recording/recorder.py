@@ -418,12 +418,23 @@ def record(
     model : torch.nn.Module
         Any model; it is called as ``model(image)`` and stays on its device.
     stimuli
-        What is shown: a tensor (N, C, H, W); an object with ``image`` (N, C, H, W) and
-        per-stimulus metadata (``coords()``, or dataclass fields of length N); a mapping or
-        `xarray.Dataset` with ``image`` and coordinates of length N; or an iterable of such
-        batches, or of (batch, coords), which is never held whole.
+        What is shown, in batches that are never held whole:
+
+        - a tensor or array (N, C, H, W), or a list of images (C, H, W) of one size;
+        - PIL images, a file, a folder (of folders, one a category), a list of paths;
+        - a torch ``Dataset`` or ``DataLoader`` of images or (image, label);
+        - a mapping, data frame or `xarray.Dataset` with ``image`` and coordinates of length N;
+        - an object with ``image`` and per-stimulus metadata (``coords()``, or dataclass fields
+          of length N), or a set whose slices are such objects;
+        - an iterable of such batches, of (batch, labels) or of (batch, coords).
+
+        uint8 is shown as value / 255 in float32; other integers and booleans as they are.
     sites : str, Site or list of them
         What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+    forward : callable, optional
+        How the model is called, ``forward(model, image, coords)``: for models that take more
+        than an image, or have other methods. `image` (n, ...) is on the model's device, floats
+        in its dtype; `coords` are arrays (n,), with ``stimulus``, counted from 0.
     store : path-like, optional
         A Zarr store to stream to, resumed if it was begun before. Default: memory.
     batch_size : int
@@ -446,7 +457,9 @@ def record(
     UnknownName
         If a site names no module and no tap.
     InvalidInput
-        If stimuli or settings cannot be used.
+        If stimuli or settings cannot be used, or the model cannot be run on them.
+    DatasetNotFound, DatasetCorrupt
+        If a picture is missing or damaged.
     RecordingError
         If the model cannot be recorded as asked, or `store` holds another recording.
     StorageError
@@ -460,6 +473,15 @@ def record(
     >>> recording = record(model, stimuli, ["0", "1"])
     >>> recording["0"].dims
     ('stimulus', 'time', 'channel', 'y', 'x')
+
+    A model that takes more than an image:
+
+    >>> readout = torch.nn.Bilinear(4, 1, 2)
+    >>> trials = {"image": torch.rand(6, 4), "cue": [0.0, 1.0] * 3}
+    >>> def cued(model, image, coords):
+    ...     return model(image, torch.as_tensor(coords["cue"], dtype=image.dtype)[:, None])
+    >>> record(readout, trials, "", forward=cued)["output"].cue.values.tolist()
+    [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     """
     from tqdm import tqdm
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from attnsci.errors import InvalidInput
 from attnsci.recording.pictures import colours, files_of, is_path, is_picture, pixels
-from attnsci.recording.schema import device_of, joined, plain
+from attnsci.recording.schema import device_of, joined, plain, plain_config
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +43,8 @@ class Indexed:
         All coordinates, where they are known without reading an image.
     dtype : str
         Of the images as they came; known once the first batch was shown.
+    provenance : optional
+        What the set says of itself.
     """
 
     kind: str
@@ -94,7 +96,7 @@ def source(stimuli: Any) -> Indexed | Stream:
         raise InvalidInput(f"stimuli is empty: {shown.kind} of length 0.")
     if hasattr(stimuli, "provenance"):
         facts = stimuli.provenance
-        shown.provenance = facts() if callable(facts) else facts
+        shown.provenance = plain_config(facts() if callable(facts) else facts)
     return shown
 
 
