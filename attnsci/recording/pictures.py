@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from attnsci.errors import DatasetCorrupt, DatasetNotFound, InvalidInput
+from attnsci.errors import AttnsciError, DatasetCorrupt, DatasetNotFound, InvalidInput
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -67,12 +67,21 @@ def files_of(place: str | os.PathLike[str]) -> tuple[list[Path], dict[str, Any]]
         If pictures lie both in the folder and in sub-folders of it.
     """
     path = Path(place).expanduser()
+    try:
+        return _files_of(path)
+    except OSError as error:
+        if isinstance(error, AttnsciError):
+            raise
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _files_of(path: Path) -> tuple[list[Path], dict[str, Any]]:
     if path.is_file():
         return [path], {"file": [path.name]}
     if not path.is_dir():
         hint = ""
-        if any(mark in str(place) for mark in "*?["):
-            hint = f" For a pattern give a list: sorted(pathlib.Path().glob({str(place)!r}))."
+        if any(mark in str(path) for mark in "*?["):
+            hint = f" For a pattern give a list: sorted(glob.glob({str(path)!r}))."
         raise DatasetNotFound(f"There is no picture or folder at {path}.{hint}")
     files = _pictures_in(path.iterdir())
     folders = sorted(

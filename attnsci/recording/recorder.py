@@ -294,6 +294,15 @@ class Recorder:
         layers = [
             self._session.probes[label].layer(self._pending[label]) for label in self._session.order
         ]
+        for layer in layers:
+            taken = ({*layer.coords, *_RESERVED} - {"stimulus"}) & set(self._coords[0])
+            if taken:
+                name = sorted(taken)[0]
+                raise InvalidInput(
+                    f"{name!r} is a coordinate of the stimuli and a name of layer "
+                    f"{layer.label!r}'s own. Call that of the stimuli something else, such as "
+                    f"'stimulus_{name}'."
+                )
         if isinstance(self._sink, StoreSink) and self._store and self._store.root is None:
             assert self.batch_size is not None and self.n_stimuli is not None
             chunk = schema.choose_chunk(

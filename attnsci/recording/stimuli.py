@@ -4,10 +4,11 @@ Two forms stand behind every kind: an `Indexed` set, any part of which can be ha
 which comes once, in order. Both give batches of images with coordinates.
 """
 
+import collections
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized, ValuesView
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,15 +120,15 @@ def _source(stimuli: Any) -> Indexed | Stream:
         return _of_dataset(stimuli) if hasattr(stimuli, "__len__") else _numbered(stimuli)
     if _is_array(stimuli) or _is_labelled(stimuli) or _is_pair_of_arrays(stimuli):
         return _of_whole(kind, *parts(stimuli))
-    if isinstance(stimuli, list | tuple):
-        return _of_list(kind, stimuli)
+    if isinstance(stimuli, list | tuple | collections.deque | ValuesView):
+        return _of_list(kind, list(stimuli))
     if isinstance(stimuli, set | frozenset):
         raise InvalidInput("A set has no order, which coordinates need. Give sorted(stimuli).")
     if _gives_batches(stimuli):
         return Indexed(kind, len(stimuli), lambda part: batch(stimuli[part], single=False))
     if hasattr(stimuli, "__getitem__") and not hasattr(stimuli, "__iter__"):
         return _of_dataset(stimuli) if hasattr(stimuli, "__len__") else _numbered(stimuli)
-    if isinstance(stimuli, Iterable) and not isinstance(stimuli, bytes):
+    if isinstance(stimuli, Iterable) and not isinstance(stimuli, bytes | memoryview):
         return Stream(kind, stimuli, len(stimuli) if isinstance(stimuli, Sized) else None)
     raise InvalidInput(f"{_KINDS}; got {kind}.")
 
@@ -183,7 +184,10 @@ def _of_whole(kind: str, image: Any, extra: Mapping[str, Any]) -> Indexed:
     else:
         inner = source(list(image) if _is_array(image) else image)
         if isinstance(inner, Stream):
-            raise InvalidInput("'image' must hold one image a stimulus, not batches of them.")
+            raise InvalidInput(
+                "'image' must hold one image a stimulus, not several or batches of them. Where a "
+                "model takes several, show one, and add the others in forward=."
+            )
         bare = inner
     given = {str(name): plain(name, values, bare.n) for name, values in extra.items()}
     if not given:
@@ -226,7 +230,7 @@ def _of_dataset(dataset: Any) -> Indexed:
     def item(index: int) -> Any:
         try:
             return dataset[index]
-        except OSError as error:
+        except (OSError, LookupError) as error:
             raise InvalidInput(f"Item {index} of {kind} cannot be read: {error}.") from error
 
     def part(rows: slice) -> tuple[Any, Coords]:
@@ -440,9 +444,11 @@ def _same(names: Sequence[Sequence[str]]) -> None:
 
 def _sizes_differ(first: Any, other: Any, *where: int) -> InvalidInput:
     named = "".join(f" (stimuli {where[0]} and {where[1]})" if where else "")
+    same_but_channels = len(first) == len(other) == 3 and first[1:] == other[1:]
+    way = "Convert all: image.convert('RGB')" if same_but_channels else "Resize or crop them first"
     return InvalidInput(
         f"Stimuli of one batch must have one size; got {tuple(first)} and {tuple(other)}{named}. "
-        "Resize or crop them first."
+        f"{way}."
     )
 
 

@@ -97,7 +97,6 @@ class Rows:
         return (self[i] for i in range(5))
 
 
-LoneImage = collections.namedtuple("LoneImage", "pixels")
 UNLABELLED = {
     "tensor": lambda: IMAGES,
     "float64": lambda: IMAGES.double(),
@@ -115,7 +114,8 @@ UNLABELLED = {
     "list of batches": lambda: [IMAGES[:3], IMAGES[3:]],
     "generator of images": lambda: (image for image in IMAGES),
     "generator of pictures": lambda: (picture(i) for i in range(5)),
-    "deque": lambda: collections.deque(IMAGES),
+    "deque": lambda: collections.deque([IMAGES[:3], IMAGES[3:]]),
+    "values of a dict": lambda: {"a": IMAGES[:3], "b": IMAGES[3:]}.values(),
     "object array": lambda: np.array([*map(picture, range(5)), None], object)[:5],
     "PIL images": lambda: [picture(i) for i in range(5)],
     "PIL with palette and alpha": lambda: [picture(i, "RGBA") for i in range(5)],
@@ -311,7 +311,7 @@ def test_pictures_that_cannot_be_used(tmp_path, monkeypatch):
     write(tmp_path, ["0.png", "1.png"])
     with pytest.raises(DatasetNotFound, match=r"no picture or folder at .*nowhere"):
         shown(tmp_path / "nowhere")
-    with pytest.raises(DatasetNotFound, match=r"sorted\(pathlib.Path\(\).glob\("):
+    with pytest.raises(DatasetNotFound, match=r"sorted\(glob.glob\('.*\*.png'\)\)"):
         shown(str(tmp_path / "*.png"))
     with pytest.raises(DatasetNotFound, match=r"no picture at .*2\.png"):
         shown([tmp_path / "0.png", tmp_path / "2.png"])
@@ -338,6 +338,8 @@ def test_pictures_that_cannot_be_used(tmp_path, monkeypatch):
         (tmp_path / "all/a/2.png").write_bytes(whole[:30])
         shown(load_torchvision().datasets.ImageFolder(tmp_path / "all"))
     Image.new("F", (2, 2)).save(tmp_path / "f.tiff")
+    with pytest.raises(InvalidInput, match=r"a{300} cannot be read: File name too long"):
+        shown("a" * 300)
     with pytest.raises(InvalidInput, match="floating-point numbers"):
         shown(tmp_path / "f.tiff")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
@@ -383,12 +385,16 @@ def masked():
         ([(IMAGES[0], 1), (IMAGES[0], {"pose": 1})], r"got \['pose'\] after \['label'\]"),
         ([(IMAGES[0], 1, "left")], r"Of \(Tensor, int, str\) only image and label have names"),
         ([(IMAGES[0], [1, 2])], "one value a stimulus"),
+        (Pairs([picture(0), picture(1, "L")], [0, 1]), r"Convert all: image.convert\('RGB'\)"),
+        (Pairs(IMAGES, [0]), "Item 1 of Pairs cannot be read: list index out of range"),
+        (iter([((IMAGES, IMAGES), LABELS)]), "show one, and add the others in forward="),
+        (memoryview(BYTES), "got memoryview"),
         (Pairs(IMAGES, torch.eye(5)), r"'label' must have one value a stimulus; .*\(5,\)"),
         (Pairs(IMAGES, [{"boxes": [1, 2]}] * 5), "'boxes' must have one value"),
         (iter([(IMAGES, [[1]] * 4 + [[1, 2]])]), r"'label' must have one value"),
         ([{"pixel_values": IMAGES[0]}], r"entry 'image'.*it has \['pixel_values'\]"),
         (pd.DataFrame({"path": ["a.png"]}), r"it has \['path'\]"),
-        ({"image": [IMAGES, IMAGES]}, "one image a stimulus, not batches"),
+        ({"image": [IMAGES, IMAGES]}, "one image a stimulus, not several"),
         (torch.nested.as_nested_tensor([torch.ones(1, 2), torch.ones(3, 2)],
                                        layout=torch.jagged), "nested tensor"),
         (IMAGES.to_sparse(), r"stimuli are sparse .*stimuli.to_dense\(\)"),
