@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnsci.errors import AttnsciError, InvalidInput
-from attnsci.recording.models import OWN_FORWARD, is_exported
+from attnsci.recording.kinds_of_models import OWN_FORWARD, is_exported
 from attnsci.recording.stimuli import to_model
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from attnsci.errors import InvalidInput, RecordingError
 from attnsci.recording.forward import Run
-from attnsci.recording.models import readable, unheard
+from attnsci.recording.kinds_of_models import readable, unheard
 from attnsci.recording.schema import Layer, layer_coords, stored_dtype, torch_dtype, words
 from attnsci.recording.sites import (
     PrincipalComponents,

@@ -17,7 +17,7 @@ from attnsci.provenance import state_hash, to_json, versions
 from attnsci.recording import schema
 from attnsci.recording.forward import Forward, Run, check_forward
 from attnsci.recording.hooks import Session, fit_components, state_without_compile
-from attnsci.recording.models import check_model
+from attnsci.recording.kinds_of_models import check_model
 from attnsci.recording.recording import Recording, label_array, open_recording
 from attnsci.recording.sites import (
     Resolved,

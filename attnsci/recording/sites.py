@@ -12,7 +12,7 @@ import numpy as np
 from attnsci.checks import check_option, nearest
 from attnsci.errors import InvalidInput, RecordingError, UnknownName
 from attnsci.provenance import array_hash
-from attnsci.recording.models import check_model, readable
+from attnsci.recording.kinds_of_models import check_model, readable
 
 if TYPE_CHECKING:
     import torch
