@@ -57,9 +57,11 @@ class Run:
         refuse_channels_last(self.model, image)
         try:
             self.model(image)
-        except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+        except Exception as error:  # a model may fail in any way
             reason = misfit(self.model, image, error)
             if reason is None:
+                kind = str(image.dtype).removeprefix("torch.")
+                error.add_note(f"The model was shown {kind} stimuli of shape {tuple(image.shape)}.")
                 raise
             said = "" if isinstance(error, AttnsciError) else f" (The model: {_headline(error)})"
             raise InvalidInput(reason + said) from error
@@ -147,9 +149,10 @@ def _call_misfit(model: "torch.nn.Module", image: "torch.Tensor") -> str | None:
         )
     names = list(signature.parameters)
     if "pixel_values" in names[1:]:
+        method = ".get_image_features" if hasattr(inner, "get_image_features") else ""
         return (
             f"The first argument of {type(inner).__name__} is {names[0]!r}. Give images by name: "
-            f"{OWN_FORWARD}model(pixel_values=image)."
+            f"{OWN_FORWARD}model{method}(pixel_values=image)."
         )
     return None
 
