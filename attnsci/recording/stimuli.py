@@ -27,7 +27,7 @@ _KINDS = (
     "a torch Dataset or DataLoader, or an iterable of such"
 )
 _ITEMS = (
-    "a stream or list yields images or batches of them, alone, as (image, label), as "
+    "A stream or list yields images or batches of them, alone, as (image, label), as "
     "(image, {'NAME': value}), or as a mapping with 'image'"
 )
 
@@ -107,8 +107,8 @@ def _source(stimuli: Any) -> Indexed | Stream:
     kind = type(stimuli).__name__
     _check_plain(stimuli)
     if hasattr(stimuli, "iloc"):  # a pandas Series or DataFrame
-        listed = dict(stimuli.items()) if hasattr(stimuli, "columns") else list(stimuli)
-        return dataclasses.replace(_source(listed), kind=kind)
+        content = dict(stimuli.items()) if hasattr(stimuli, "columns") else list(stimuli)
+        return dataclasses.replace(_source(content), kind=kind)
     if is_path(stimuli):
         files, coords = files_of(stimuli)
         return _of_pictures("pictures", files, coords)
@@ -156,8 +156,9 @@ def _is_pair_of_arrays(value: Any) -> bool:
     if not isinstance(value, tuple) or len(value) != 2 or not _is_array(value[0]):
         return False
     image, known = value
+    nested = isinstance(known, list | tuple) and not all(_is_scalar(value) for value in known)
     return isinstance(known, Mapping) or (
-        len(image.shape) > 1 and not isinstance(known, str) and _shape(known) == (len(image),)
+        len(image.shape) > 1 and len(_shape(known)) == 1 and not nested
     )
 
 
@@ -256,7 +257,8 @@ def _numbered(dataset: Any) -> Stream:
 def _of_loader(loader: Any) -> Stream:
     import torch.utils.data as data
 
-    batches = loader.batch_sampler if isinstance(loader.batch_sampler, data.BatchSampler) else None
+    # A sampler of another class may take any number of stimuli.
+    batches = loader.batch_sampler if type(loader.batch_sampler) is data.BatchSampler else None
     sampler = loader.sampler if batches is None else batches.sampler
     n = None
     if batches is not None and not isinstance(loader.dataset, data.IterableDataset):
@@ -346,8 +348,8 @@ def _metadata(stimuli: Any) -> dict[str, Any]:
     n, known = len(stimuli.image), {}  # type: ignore[union-attr]
     for entry in dataclasses.fields(stimuli):
         value = getattr(stimuli, entry.name)
-        listed = isinstance(value, list | tuple) or hasattr(value, "shape")
-        if listed and np.shape(value) == (n,) and entry.name != "image":
+        several = isinstance(value, list | tuple) or hasattr(value, "shape")
+        if several and np.shape(value) == (n,) and entry.name != "image":
             known[entry.name] = value
     return known
 

@@ -255,6 +255,7 @@ def masked():
         (Pairs(IMAGES, [0]), "Item 1 of Pairs cannot be read: list index out of range"),
         (iter([((IMAGES, IMAGES), LABELS)]), "show one, and add the others in forward="),
         (memoryview(BYTES), "got memoryview"),
+        ((IMAGES, [1, 2]), r"'label' must have one value a stimulus, shape \(5,\); got \(2,\)"),
         (Pairs(IMAGES, torch.eye(5)), r"'label' must have one value a stimulus; .*\(5,\)"),
         (Pairs(IMAGES, [{"boxes": [1, 2]}] * 5), "'boxes' must have one value"),
         (iter([(IMAGES, [[1]] * 4 + [[1, 2]])]), r"'label' must have one value"),
