@@ -190,9 +190,9 @@ MEMORY = """
         (folder / f"{i}.png").hardlink_to(folder / "0.png")
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     model = torch.nn.AdaptiveAvgPool2d(1)
-    record(model, sorted(folder.iterdir())[:64], "")
+    record(model, sorted(folder.iterdir())[:64], "", batch_size=8)
     before = peak()
-    assert record(model, folder, "")["output"].shape == (800, 1, 3, 1, 1)
+    assert record(model, folder, "", batch_size=8)["output"].shape == (800, 1, 3, 1, 1)
     print(peak() - before)
 """
 
@@ -203,4 +203,4 @@ def test_a_folder_is_never_held_whole(tmp_path):
         [sys.executable, "-c", textwrap.dedent(MEMORY), str(tmp_path)],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
-    assert float(done.stdout) < 30  # MiB; 800 float images of 96 x 96 x 3 would be 84
+    assert float(done.stdout) < 40  # MiB; 800 float images of 96 x 96 x 3 would be 84
