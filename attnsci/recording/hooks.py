@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnsci.errors import InvalidInput, RecordingError
+from attnsci.recording.forward import Run
+from attnsci.recording.kinds_of_models import readable, unheard
 from attnsci.recording.schema import Layer, layer_coords, stored_dtype, torch_dtype, words
 from attnsci.recording.sites import (
     PrincipalComponents,
@@ -22,7 +24,6 @@ from attnsci.recording.sites import (
     summary,
     unknown_site,
 )
-from attnsci.recording.stimuli import to_model
 from attnsci.seeds import torch_seed
 
 if TYPE_CHECKING:
@@ -87,14 +88,19 @@ class Probe:
 
     def attach(self) -> Any:
         """Register the hook and return its handle."""
+        import torch
+
         site, module = self.resolved.site, self.resolved.module
         if module is None:  # a tap
             return None
+        # Scripted modules refuse the method, and call hooks where Python calls them all the same.
+        hook = torch.nn.Module.register_forward_hook
         if site.what == "output":
-            return module.register_forward_hook(lambda m, args, out: self.take(out))
+            return hook(module, lambda m, args, out: self.take(out))
         if site.what == "attr":
-            return module.register_forward_hook(lambda m, args, out: self._attribute(m))
-        return module.register_forward_pre_hook(self._before, with_kwargs=True)
+            return hook(module, lambda m, args, out: self._attribute(m))
+        before = torch.nn.Module.register_forward_pre_hook
+        return before(module, self._before, with_kwargs=True)
 
     def _before(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         site = self.resolved.site
@@ -259,10 +265,11 @@ class Session:
         import torch
 
         self._refuse()
-        modes = [(module, module.training) for module in self.model.modules()]
+        # A frozen script has no mode.
+        modes = [(m, m.training) for m in self.model.modules() if hasattr(m, "training")]
         with contextlib.ExitStack() as stack:
             stack.callback(_restore, modes)
-            self.model.eval()
+            _to_evaluation(self.model, modes)
             stack.enter_context(torch.set_grad_enabled(self.grad))
             if "torch._dynamo" in sys.modules:  # imported as soon as anything is compiled
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -347,20 +354,20 @@ class Session:
                 )
             raise RecordingError(
                 f"Layer {label!r} ({name!r}) was not called in the first batch, so its shape is "
-                "unknown. Record a module that the model runs."
+                f"unknown. {unheard(module_names(self.model), name)}"
             )
 
 
 def fit_components(
-    model: "torch.nn.Module",
+    run: Run,
     sites: list[Resolved],
-    images: Iterable["torch.Tensor"],
+    batches: Iterable[tuple["torch.Tensor", dict[str, np.ndarray]]],
     ranks: Mapping[str, int | None],
     *,
     seed: int,
     grad: bool,
 ) -> dict[str, Projection]:
-    """Return the leading components of the layers that have a rank, in one pass over `images`."""
+    """Return the leading components of the layers that have a rank, in one pass over `batches`."""
 
     def flatten(tensor: "torch.Tensor") -> "torch.Tensor":
         return tensor.flatten(1).float()
@@ -376,12 +383,14 @@ def fit_components(
         for entry in sites
         if entry.label in fits
     ]
-    with Session(model, flat, seed=seed, grad=grad) as session:
+    with Session(run.model, flat, seed=seed, grad=grad) as session:
         for label, probe in session.probes.items():
             probe.deliver = feed(fits[label])
-        for index, image in enumerate(images):
+        first = 0
+        for index, (image, coords) in enumerate(batches):
             session.begin(index, len(image))
-            model(to_model(image, model))
+            run(image, coords, first)
+            first += len(image)
         session.check_called()
     return {label: fit.projection() for label, fit in fits.items()}
 
@@ -395,8 +404,19 @@ def probe_key(probe: Probe) -> tuple[Any, ...]:
 def state_without_compile(model: "torch.nn.Module") -> Mapping[str, "torch.Tensor"]:
     """Return the model's ``state_dict`` under the names it has before ``torch.compile``."""
     return {
-        clean(name): value for name, value in model.state_dict().items() if hasattr(value, "detach")
+        clean(name): readable(value, name)
+        for name, value in model.state_dict().items()
+        if hasattr(value, "detach")
     }
+
+
+def _to_evaluation(model: "torch.nn.Module", modes: list[tuple[Any, bool]]) -> None:
+    try:
+        if hasattr(model, "training"):
+            model.eval()
+    except NotImplementedError:  # of an exported program, whose mode is part of its graph
+        for module, _ in modes:
+            module.training = False
 
 
 def _restore(modes: list[tuple[Any, bool]]) -> None:

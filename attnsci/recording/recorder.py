@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,25 @@ from attnsci.errors import InvalidInput, RecordingError
 from attnsci.provenance import provenance as make_provenance
 from attnsci.provenance import state_hash, to_json, versions
 from attnsci.recording import schema
+from attnsci.recording.forward import Forward, Run, check_forward
 from attnsci.recording.hooks import Session, fit_components, state_without_compile
+from attnsci.recording.kinds_of_models import check_model
 from attnsci.recording.recording import Recording, label_array, open_recording
 from attnsci.recording.sites import (
     Resolved,
     Site,
     components,
+    describe,
     resolve,
 )
-from attnsci.recording.stimuli import as_batch, batches, count_stimuli, to_model
+from attnsci.recording.stimuli import (
+    Indexed,
+    Stream,
+    batches,
+    count_stimuli,
+    describe_source,
+    source,
+)
 from attnsci.recording.writer import CHECK, LEDGER, N_CALLS, MemorySink, Store, StoreSink, storing
 
 if TYPE_CHECKING:
@@ -119,6 +129,7 @@ class Recorder:
         self.seed, self.grad = seed, grad
         self.recording: Recording | None = None
         self._facts = dict(provenance or {})
+        self._settings: dict[str, Any] = {}
         self._resolved = _resolve(model, sites, reduce)
         self._sites = {resolved.label: resolved.site for resolved in self._resolved}
         self._session = Session(model, self._resolved, seed=seed, grad=grad)
@@ -283,6 +294,15 @@ class Recorder:
         layers = [
             self._session.probes[label].layer(self._pending[label]) for label in self._session.order
         ]
+        for layer in layers:
+            taken = ({*layer.coords, *_RESERVED} - {"stimulus"}) & set(self._coords[0])
+            if taken:
+                name = sorted(taken)[0]
+                raise InvalidInput(
+                    f"{name!r} is a coordinate of the stimuli and a name of layer "
+                    f"{layer.label!r}'s own. Call that of the stimuli something else, such as "
+                    f"'stimulus_{name}'."
+                )
         if isinstance(self._sink, StoreSink) and self._store and self._store.root is None:
             assert self.batch_size is not None and self.n_stimuli is not None
             chunk = schema.choose_chunk(
@@ -314,6 +334,7 @@ class Recorder:
             "grad": self.grad,
             "device": schema.device_of(self.model).type,
             "versions": versions(),
+            **self._settings,
         }
 
     def _provenance(self, coords: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -385,6 +406,7 @@ def record(
     stimuli: Any,
     sites: str | Site | Iterable[str | Site],
     *,
+    forward: Forward | None = None,
     store: str | os.PathLike[str] | None = None,
     batch_size: int = 64,
     chunk: int | None = None,
@@ -405,12 +427,23 @@ def record(
     model : torch.nn.Module
         Any model; it is called as ``model(image)`` and stays on its device.
     stimuli
-        What is shown: a tensor (N, C, H, W); an object with ``image`` (N, C, H, W) and
-        per-stimulus metadata (``coords()``, or dataclass fields of length N); a mapping or
-        `xarray.Dataset` with ``image`` and coordinates of length N; or an iterable of such
-        batches, or of (batch, coords), which is never held whole.
+        What is shown, in batches that are never held whole:
+
+        - a tensor or array (N, C, H, W), or a list of images (C, H, W) of one size;
+        - PIL images, a file, a folder (of folders, one a category), a list of paths;
+        - a torch ``Dataset`` or ``DataLoader`` of images or (image, label);
+        - a mapping, data frame or `xarray.Dataset` with ``image`` and coordinates of length N;
+        - an object with ``image`` and per-stimulus metadata (``coords()``, or dataclass fields
+          of length N), or a set whose slices are such objects;
+        - an iterable of such batches, of (batch, labels) or of (batch, coords).
+
+        uint8 is shown as value / 255 in float32; other integers and booleans as they are.
     sites : str, Site or list of them
         What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+    forward : callable, optional
+        How the model is called, ``forward(model, image, coords)``: for models that take more
+        than an image, or have other methods. `image` (n, ...) is on the model's device, floats
+        in its dtype; `coords` are arrays (n,), with ``stimulus``, counted from 0.
     store : path-like, optional
         A Zarr store to stream to, resumed if it was begun before. Default: memory.
     batch_size : int
@@ -433,7 +466,9 @@ def record(
     UnknownName
         If a site names no module and no tap.
     InvalidInput
-        If stimuli or settings cannot be used.
+        If stimuli or settings cannot be used, or the model cannot be run on them.
+    DatasetNotFound, DatasetCorrupt
+        If a picture is missing or damaged.
     RecordingError
         If the model cannot be recorded as asked, or `store` holds another recording.
     StorageError
@@ -447,33 +482,53 @@ def record(
     >>> recording = record(model, stimuli, ["0", "1"])
     >>> recording["0"].dims
     ('stimulus', 'time', 'channel', 'y', 'x')
+
+    A model that takes more than an image:
+
+    >>> readout = torch.nn.Bilinear(4, 1, 2)
+    >>> trials = {"image": torch.rand(6, 4), "cue": [0.0, 1.0] * 3}
+    >>> def cued(model, image, coords):
+    ...     return model(image, torch.as_tensor(coords["cue"], dtype=image.dtype)[:, None])
+    >>> record(readout, trials, "", forward=cued)["output"].cue.values.tolist()
+    [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     """
     from tqdm import tqdm
 
     check_positive("batch_size", batch_size, integer=True)
-    total = count_stimuli(stimuli, n_stimuli)
-    sites = _fitted(model, stimuli, sites, reduce, batch_size, seed, grad)
+    check_model(model)
+    check_forward(forward)
+    run, shown = Run(model, forward), source(stimuli)
+    total = count_stimuli(shown, n_stimuli)
+    if store is not None and isinstance(shown, Stream) and shown.shuffled:
+        raise InvalidInput(
+            "The DataLoader gives another order each time, by which a store could not be resumed. "
+            "Make it with shuffle=False, or leave store=None."
+        )
+    sites = _fitted(run, shown, sites, reduce, batch_size, seed, grad)
     recorder = Recorder(
         model, sites, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
         dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
         max_memory=max_memory,
     )  # fmt: skip
-    whole = as_batch(stimuli)
-    if whole is not None:
-        recorder._coords_hash = schema.coords_digest(whole[1]).hexdigest()
+    if isinstance(shown, Indexed) and shown.coords is not None:
+        recorder._coords_hash = schema.coords_digest(shown.coords).hexdigest()
+    recorder._settings["forward"] = describe(forward)
     hidden = None if progress is None else not progress
     with recorder, tqdm(total=total, unit="stimulus", disable=hidden, leave=False) as bar:
-        for image, coords in batches(stimuli, batch_size):
+        first = 0
+        for image, coords in batches(shown, batch_size):
             if recorder._begin(coords, len(image), schema.image_digest(image)):
-                model(to_model(image, model))
+                run(image, coords, first)
+            first += len(image)
             bar.update(len(image))
+        recorder._facts.setdefault("stimuli", describe_source(shown))
     assert recorder.recording is not None
     return recorder.recording
 
 
 def _fitted(
-    model: "torch.nn.Module",
-    stimuli: Any,
+    run: Run,
+    shown: Indexed | Stream,
     sites: str | Site | Iterable[str | Site],
     reduce: Any,
     batch_size: int,
@@ -481,15 +536,14 @@ def _fitted(
     grad: bool,
 ) -> list[Site]:
     """Return one site a layer, with principal components fitted where they are asked for."""
-    resolved = resolve(model, sites, reduce)
+    resolved = resolve(run.model, sites, reduce)
     ranks = {entry.label: components(entry.site.reduce) for entry in resolved}
-    if any(ranks.values()) and isinstance(stimuli, Iterable) and iter(stimuli) is stimuli:
+    if any(ranks.values()) and isinstance(shown, Stream) and isinstance(shown.items, Iterator):
         raise InvalidInput(
             "reduce='pca:K' passes over the stimuli twice, and a generator can be read once. "
             "Give a list, or an object whose __iter__ starts anew."
         )
-    images = (image for image, _ in batches(stimuli, batch_size))
-    bases = fit_components(model, resolved, images, ranks, seed=seed, grad=grad)
+    bases = fit_components(run, resolved, batches(shown, batch_size), ranks, seed=seed, grad=grad)
     return [
         replace(
             entry.site,

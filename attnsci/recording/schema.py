@@ -101,7 +101,10 @@ def plain(name: str, values: Any, n: int | None = None) -> np.ndarray:
         values = values.detach().cpu().numpy()
     # NumPy would turn [1, "a"] into text without a word.
     listed = isinstance(values, list | tuple) and any(isinstance(v, str) for v in values)
-    array = np.asarray(values, dtype=object if listed else None)
+    try:
+        array = np.asarray(values, dtype=object if listed else None)
+    except ValueError:  # lists of unequal length
+        array = np.empty((len(values), 0))
     if array.ndim != 1 or (n is not None and len(array) != n):
         raise InvalidInput(
             f"Coordinate {name!r} must have one value a stimulus, shape ({n or 'N'},); got "

@@ -1,5 +1,6 @@
 """What to record: sites of a model, how to pick a tensor there and how to reduce it."""
 
+import dataclasses
 import fnmatch
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from attnsci.checks import check_option, nearest
 from attnsci.errors import InvalidInput, RecordingError, UnknownName
 from attnsci.provenance import array_hash
+from attnsci.recording.kinds_of_models import check_model, readable
 
 if TYPE_CHECKING:
     import torch
@@ -192,10 +194,7 @@ def resolve(
     InvalidInput
         If no site is given, or two would be stored under one name.
     """
-    import torch
-
-    if not isinstance(model, torch.nn.Module):
-        raise InvalidInput(f"model must be a torch.nn.Module; got {type(model).__name__}.")
+    check_model(model)
     if isinstance(sites, str | Site):
         sites = [sites]
     names = module_names(model)
@@ -274,7 +273,7 @@ def pick_tensor(value: Any, resolved: Resolved) -> "torch.Tensor":
             except (LookupError, TypeError):
                 chosen = getattr(chosen, str(key), None)
     if isinstance(chosen, torch.Tensor):
-        return chosen
+        return readable(chosen, resolved.label)
     asked = "there is no tensor" if site.pick is None else f"pick={site.pick!r} gives no tensor"
     raise RecordingError(
         f"Layer {resolved.label!r}: {asked} in its {site.what}, which is {summary(value)}. "
@@ -287,6 +286,8 @@ def _first_tensor(value: Any) -> Any:
 
     if isinstance(value, torch.Tensor):
         return value
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
     items = value.values() if isinstance(value, Mapping) else value
     if isinstance(value, Mapping | tuple | list):
         for item in items:
@@ -306,6 +307,9 @@ def summary(value: Any) -> str:
         return "{" + ", ".join(f"{k!r}: {summary(v)}" for k, v in value.items()) + "}"
     if isinstance(value, tuple | list):
         return f"{type(value).__name__}({', '.join(summary(item) for item in value)})"
+    if dataclasses.is_dataclass(value):
+        entries = (f"{name}={summary(entry)}" for name, entry in vars(value).items())
+        return f"{type(value).__name__}({', '.join(entries)})"
     return type(value).__name__
 
 

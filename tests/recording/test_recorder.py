@@ -153,6 +153,16 @@ def test_settings_that_cannot_be():
         record(network(), {"image": ROWS, "cue": [0] * 10}, Site("0", label="cue"))
 
 
+@pytest.mark.parametrize("name", ["x", "channel", "time", "x_deg", "ledger", "n_calls"])
+def test_stimuli_and_layers_do_not_share_a_name(name, tmp_path):
+    stimuli = {"image": torch.rand(2, 1, 3, 3), name: [1, 2]}
+    site = Site("", coords={"x_deg": ("x", [0.0, 0.5, 1.0])})
+    for store in (None, tmp_path / "run.zarr"):
+        with pytest.raises(InvalidInput, match=rf"'{name}' is a .* such as 'stimulus_{name}'"):
+            record(nn.Identity(), stimuli, site, store=store)
+    assert record(nn.Identity(), {"image": ROWS, "x": ROWS[:, 0]}, "")["output"].x.shape == (10,)
+
+
 def test_images_of_another_size_within_a_stream():
     stream = iter([torch.rand(2, 1, 4, 4), torch.rand(2, 1, 5, 5)])
     with pytest.raises(RecordingError, match=r"gave \(1, 4, 4\) before and \(1, 5, 5\)"):
