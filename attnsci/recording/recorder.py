@@ -15,7 +15,7 @@ from attnsci.errors import InvalidInput, RecordingError
 from attnsci.provenance import provenance as make_provenance
 from attnsci.provenance import state_hash, to_json, versions
 from attnsci.recording import schema
-from attnsci.recording.hooks import Session, fit_components, state_without_compile
+from attnsci.recording.hooks import Session, fit_components, settle, state_without_compile
 from attnsci.recording.recording import Recording, label_array, open_recording
 from attnsci.recording.sites import (
     Resolved,
@@ -47,7 +47,7 @@ class Recorder:
     model : torch.nn.Module
         What runs. It stays on its device.
     sites : str, Site or list of them
-        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+        What to record: names of modules, patterns, names of taps, `Site` objects.
     store : path-like, optional
         A Zarr store to stream to. Default: memory.
     n_stimuli : int, optional
@@ -91,7 +91,7 @@ class Recorder:
     def __init__(
         self,
         model: "torch.nn.Module",
-        sites: str | Site | Iterable[str | Site],
+        sites: str | Site | Iterable[str | Site | Resolved],
         *,
         store: str | os.PathLike[str] | None = None,
         n_stimuli: int | None = None,
@@ -410,7 +410,7 @@ def record(
         `xarray.Dataset` with ``image`` and coordinates of length N; or an iterable of such
         batches, or of (batch, coords), which is never held whole.
     sites : str, Site or list of them
-        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+        What to record: names of modules, patterns, names of taps, `Site` objects.
     store : path-like, optional
         A Zarr store to stream to, resumed if it was begun before. Default: memory.
     batch_size : int
@@ -452,9 +452,9 @@ def record(
 
     check_positive("batch_size", batch_size, integer=True)
     total = count_stimuli(stimuli, n_stimuli)
-    sites = _fitted(model, stimuli, sites, reduce, batch_size, seed, grad)
+    fitted = _fitted(model, stimuli, sites, reduce, batch_size, seed, grad)
     recorder = Recorder(
-        model, sites, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
+        model, fitted, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
         dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
         max_memory=max_memory,
     )  # fmt: skip
@@ -466,6 +466,7 @@ def record(
         for image, coords in batches(stimuli, batch_size):
             if recorder._begin(coords, len(image), schema.image_digest(image)):
                 model(to_model(image, model))
+                settle(recorder._session, model, image)
             bar.update(len(image))
     assert recorder.recording is not None
     return recorder.recording
@@ -479,7 +480,7 @@ def _fitted(
     batch_size: int,
     seed: int,
     grad: bool,
-) -> list[Site]:
+) -> list[Resolved]:
     """Return one site a layer, with principal components fitted where they are asked for."""
     resolved = resolve(model, sites, reduce)
     ranks = {entry.label: components(entry.site.reduce) for entry in resolved}
@@ -492,10 +493,13 @@ def _fitted(
     bases = fit_components(model, resolved, images, ranks, seed=seed, grad=grad)
     return [
         replace(
-            entry.site,
-            name=entry.name,
-            label=entry.label,
-            reduce=bases.get(entry.label, entry.site.reduce),
+            entry,
+            site=replace(
+                entry.site,
+                name=entry.name,
+                label=entry.label,
+                reduce=bases.get(entry.label, entry.site.reduce),
+            ),
         )
         for entry in resolved
     ]
