@@ -74,7 +74,7 @@ def kind(axis: Axis) -> str | None:
         if digit.whole:
             return None if digit.origin.shift else name
         if name in _GRID:
-            return name if digit.stride == 1 else "window"
+            return name
         return FEATURE if name == FEATURE and digit.stride == 1 else None
     if names <= _GRID:
         if all(digit.stride == 1 for digit in digits):
@@ -182,7 +182,7 @@ def _length(axis: Axis) -> int:
 # --- operations --------------------------------------------------------------------------------
 
 
-def regroup(axes: Axes, shape: Sequence[int]) -> Axes:
+def regroup(axes: Axes, shape: Sequence[int], source: str = "") -> Axes:
     """Return the axes after a reshape: digits are split and merged as the sizes demand."""
     waiting = [digit for axis in axes for digit in axis if digit.size != 1][::-1]
     ones = _ones(axes)
@@ -220,8 +220,8 @@ def regroup(axes: Axes, shape: Sequence[int]) -> Axes:
         elif room and digits[0].origin.name == STIMULUS:
             out[room[0]] = [digits[0]]
         elif not room:
-            _attach(out, shape, key, digits)
-    return tuple(tuple(axis) or fresh(1) for axis in out)
+            _attach(out, shape, key, [d for d in digits if _name(d.origin) or d.origin.source])
+    return tuple(tuple(axis) or fresh(1, source=source) for axis in out)
 
 
 def _ones(axes: Axes) -> dict[int, list[Digit]]:
@@ -377,11 +377,21 @@ def _rule(*operations: str) -> Callable[[Rule], Rule]:
     "cudnn_batch_norm", "miopen_batch_norm", "_batch_norm_no_update", "native_group_norm",
     "_fused_rms_norm", "_log_softmax", "tril", "triu", "cumsum", "cumprod", "fill", "zero",
     "normal", "uniform", "bernoulli", "index_put", "scatter", "quantize_per_tensor",
+    "hardswish", "hardsigmoid", "hardtanh", "silu", "mish", "hardshrink", "softshrink",
+    "softplus", "leaky_relu", "elu", "gelu", "logit", "nan_to_num", "view_as",
     "dequantize", "_prelu_kernel", "log_sigmoid_forward", "rrelu_with_noise", "resolve_conj",
-    "_native_multi_head_attention", "_transformer_encoder_layer_fwd",
 )  # fmt: skip
 def _same(call: Call) -> Axes | None:
     return call.own if len(call.own) == len(call.shape) else None
+
+
+@_rule("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
+def _fused_attention(call: Call) -> Axes | None:
+    if len(call.shape) != 3:
+        return None
+    stimuli, tokens, _ = call.own
+    _call_tokens(tokens)
+    return stimuli, tokens, fresh(call.shape[-1], FEATURE)
 
 
 @_rule("copy", "where", "masked_fill", "lerp")
@@ -391,7 +401,14 @@ def _pointwise(call: Call) -> Axes:
 
 @_rule("view", "_unsafe_view", "_reshape_alias", "squeeze")
 def _view(call: Call) -> Axes | None:
-    return regroup(call.own, call.shape) if _size(call.own) == math.prod(call.shape) else None
+    if _size(call.own) != math.prod(call.shape):
+        return None
+    return regroup(call.own, call.shape, _source(call.own))
+
+
+def _source(axes: Axes) -> str:
+    """Return the parameter that a tensor is made from."""
+    return next((d.origin.source for axis in axes for d in axis if d.origin.source), "")
 
 
 def _size(axes: Axes) -> int:
@@ -401,7 +418,7 @@ def _size(axes: Axes) -> int:
 @_rule("unsqueeze")
 def _unsqueeze(call: Call) -> Axes:
     at = int(call["dim"]) % len(call.shape)
-    return (*call.own[:at], fresh(1), *call.own[at:])
+    return (*call.own[:at], fresh(1, source=_source(call.own)), *call.own[at:])
 
 
 @_rule("permute")
@@ -426,7 +443,8 @@ def _t(call: Call) -> Axes:
 def _expand(call: Call) -> Axes:
     own, shape = call.own, call.shape
     new = len(shape) - len(own)
-    return (*(fresh(size) for size in shape[:new]), *resized(own, shape[new:]))
+    source = _source(own)
+    return (*(fresh(size, source=source) for size in shape[:new]), *resized(own, shape[new:]))
 
 
 @_rule("as_strided")
@@ -622,13 +640,23 @@ def _product(call: Call) -> Axes:
         return one[:-1]
     left = _unrolled(one[-2]) if known[0] else fresh(_length(one[-2]), feature)
     right = _unrolled(other[-1]) if known[1] else fresh(_length(other[-1]), feature)
+    left = _coarser(left, one[-1])
     batch = tuple(_agreed(pair) for pair in zip(one[:-2], other[:-2], strict=True))
-    if all(known) and kind(right) != FEATURE and kind(left) != FEATURE:
+    if all(known) and not {kind(left), kind(right)} & {FEATURE, STIMULUS}:
         # Perhaps scores of queries and keys: told by the softmax that comes next.
         query, key = (Origin(None, _length(axis), base=axis) for axis in (left, right))
         query.partner, key.partner = key, query
         left, right = ((Digit(o, 1, o.size),) for o in (query, key))
     return (*batch, left, right)
+
+
+def _coarser(axis: Axis, contracted: Axis) -> Axis:
+    """Return y and x anew where a product mixes what was left between their places."""
+    mixed = {digit.origin for digit in contracted if digit.origin.name in _GRID}
+    return tuple(
+        fresh(digit.size, digit.origin.name)[0] if digit.origin in mixed else digit
+        for digit in axis
+    )
 
 
 def _unrolled(axis: Axis) -> Axis:
@@ -642,12 +670,22 @@ def _unrolled(axis: Axis) -> Axis:
 def _softmax(call: Call) -> Axes:
     axes = call.own
     last = axes[call.dim()]
-    origin = last[0].origin if len(last) == 1 and last[0].whole else None
+    origin = last[0].origin if last[0].whole and last[0].size == _length(last) else None
     partner = origin.partner if origin is not None else None
     if partner is not None and any(d.origin is partner and d.whole for a in axes for d in a):
         assert origin is not None
         origin.name, partner.name = "key", "query"
+        for role in (origin, partner):
+            if role.base is not None:
+                _call_tokens(role.base)
     return axes
+
+
+def _call_tokens(axis: Axis) -> None:
+    """Name an axis without a name by what looks at each other along it."""
+    origin = axis[0].origin
+    if len(axis) == 1 and axis[0].whole and origin.name is None and origin.base is None:
+        origin.name = "token"
 
 
 class AxisTracker(TorchDispatchMode):
@@ -659,11 +697,19 @@ class AxisTracker(TorchDispatchMode):
         Its parameters tell class tokens from registers.
     n : int
         Number of stimuli in the batch.
+    first : bool
+        The stimuli are known to lie along the first axis of what the model is given.
+
+    Attributes
+    ----------
+    misread : str
+        Says which module took stimuli for steps; empty where none did.
     """
 
-    def __init__(self, model: torch.nn.Module, n: int) -> None:
+    def __init__(self, model: torch.nn.Module, n: int, first: bool = False) -> None:
         super().__init__()
-        self.n, self.stimulus = n, Origin(STIMULUS, n)
+        self.n, self.stimulus, self.misread = n, Origin(STIMULUS, n), ""
+        self._first = first
         self._axes = WeakTensorKeyDictionary()
         self._depth = 0
         for name, parameter in model.named_parameters():
@@ -706,6 +752,8 @@ class AxisTracker(TorchDispatchMode):
         if plain.startswith("_scaled_dot_product"):
             query, value = self.axes(args[0]), self.axes(args[2])
             axes = (*map(_unrolled, query[:-1]), value[-1])
+            for axis in (query[-2], value[-2]):
+                _call_tokens(axis)
         elif rule is not None:
             with contextlib.suppress(Exception):
                 axes = rule(Call(self, func, args, kwargs, out))
@@ -771,7 +819,7 @@ class AxisTracker(TorchDispatchMode):
         if tensor.is_nested or tensor.ndim == 0:
             return
         axes = [fresh(size) for size in tensor.shape]
-        first = 1 if _steps_first(module) and tensor.ndim == 3 else 0
+        first = 1 if _steps_first(module) and tensor.ndim == 3 and not self._first else 0
         holders = [i for i, size in enumerate(tensor.shape) if size == self.n]
         at = first if first in holders else holders[0] if len(holders) == 1 else None
         if at is not None:
@@ -788,7 +836,12 @@ class AxisTracker(TorchDispatchMode):
         sequence, hidden = out
         axes = self.axes(given)
         if given.ndim == 3:
-            batch = axes[0 if module.batch_first else 1]
+            batch, steps = axes[:2] if module.batch_first else axes[1::-1]
+            if kind(steps) == STIMULUS:
+                self.misread = (
+                    f" {type(module).__name__}(batch_first={module.batch_first}) takes the "
+                    "stimuli for steps."
+                )
             step = fresh(sequence.shape[1 if module.batch_first else 0], "step")
             lead: Axes = (batch, step) if module.batch_first else (step, batch)
             beside: Axes = (batch,)

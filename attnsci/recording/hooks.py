@@ -94,6 +94,7 @@ class Probe:
         self.axes: list[Axes | None] = []  # of what is kept
         self.waiting: list[tuple[int, torch.Tensor, Axes]] = []
         self.idle = False  # matched by a pattern and not called
+        self.without_stimuli = False  # matched by a pattern; a table of positions, for one
 
     @property
     def slots(self) -> int:
@@ -139,7 +140,7 @@ class Probe:
         """Pick, check, reduce and hand on one call's value."""
         site, label = self.resolved.site, self.resolved.label
         n = self.session.batch_length(label)
-        if n is None:
+        if n is None or self.without_stimuli:
             return
         if self.session.measures(label, lambda: pick_tensor(value, self.resolved)):
             return
@@ -264,11 +265,16 @@ class Probe:
                     open_ = [axis for axis in open_ if shapes[i][axis] == other]
                 elif n == 1 or open_[:1] != [0]:
                     open_ = open_[:1] if open_[:1] == [0] else []
+                if not open_ and self.resolved.pattern and n not in tensor.shape:
+                    self.without_stimuli = True
+                    return
                 if len(open_) != 1:
+                    assert self.session.tracker is not None
                     raise RecordingError(
                         f"Layer {self.resolved.label!r} has shape {tuple(tensor.shape)}, and it "
                         f"is not certain which axis holds the {n} stimuli of the batch. Say it: "
                         f"Site({self.resolved.name!r}, batch_axis=...)."
+                        f"{self.session.tracker.misread}"
                     )
                 place = (open_[0], 1, 1)
             self.places[call] = place
@@ -397,12 +403,21 @@ class Session:
         The draws of batch i come from (`seed`, i).
     grad : bool
         Let autograd work inside the model.
+    stimuli_first : bool
+        The model is known to be given its stimuli along the first axis.
     """
 
     def __init__(
-        self, model: "torch.nn.Module", sites: list[Resolved], *, seed: int, grad: bool
+        self,
+        model: "torch.nn.Module",
+        sites: list[Resolved],
+        *,
+        seed: int,
+        grad: bool,
+        stimuli_first: bool = False,
     ) -> None:
         self.model, self.seed, self.grad = model, seed, grad
+        self.stimuli_first = stimuli_first
         self.order: list[str] = []  # labels by first call
         self.probes = {resolved.label: Probe(resolved, self) for resolved in sites}
         self._taps = [p for p in self.probes.values() if p.resolved.module is None]
@@ -450,7 +465,10 @@ class Session:
         asked: dict[str, tuple[torch.nn.Module, Callable[[torch.Tensor], None]]] = {
             probe.resolved.name: (probe.resolved.module, probe.take)
             for probe in self.probes.values()
-            if probe.resolved.site.what == "attention" and probe.resolved.module is not None
+            if probe.resolved.site.what == "attention"
+            and probe.resolved.module is not None
+            # The softmax of a pattern's match belongs to the module around it.
+            and not (probe.resolved.pattern and isinstance(probe.resolved.module, torch.nn.Softmax))
         }
         if not asked:
             return
@@ -503,7 +521,7 @@ class Session:
         if not skip and not self._learned:
             from attnsci.recording.axes import AxisTracker
 
-            self.tracker = AxisTracker(self.model, n)
+            self.tracker = AxisTracker(self.model, n, self.stimuli_first)
             self._watch.enter_context(self.tracker.watching(self.model))
         seed = torch_seed(self.seed, index)
         torch.default_generator.manual_seed(seed)
@@ -605,6 +623,8 @@ class Session:
             name, pattern = probe.resolved.name, probe.resolved.pattern
             if pattern and not probe.seen:
                 probe.idle = True
+                if label in self.order:
+                    self.order.remove(label)
                 silent.setdefault(pattern, []).append(name)
                 continue
             if probe.resolved.module is None:
@@ -622,8 +642,8 @@ class Session:
             lost = [name for name in names if self._could_be_called(name)]
             if mute[0].resolved.site.what != "attention" and lost:
                 warnings.warn(
-                    f"{len(lost)} modules that {pattern!r} matches were not called and are not "
-                    f"recorded: {', '.join(lost)}.",
+                    f"{pattern!r} also matches modules that were not called or hold no stimuli; "
+                    f"they are not recorded: {', '.join(lost)}.",
                     stacklevel=2,
                 )
         self.name_axes()
@@ -679,7 +699,7 @@ def fit_components(
         for entry in sites
         if entry.label in fits
     ]
-    with Session(model, flat, seed=seed, grad=grad) as session:
+    with Session(model, flat, seed=seed, grad=grad, stimuli_first=True) as session:
         for label, probe in session.probes.items():
             probe.deliver = feed(fits[label])
         for index, image in enumerate(images):

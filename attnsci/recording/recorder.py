@@ -458,6 +458,7 @@ def record(
         dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
         max_memory=max_memory,
     )  # fmt: skip
+    recorder._session.stimuli_first = True
     whole = as_batch(stimuli)
     if whole is not None:
         recorder._coords_hash = schema.coords_digest(whole[1]).hexdigest()
