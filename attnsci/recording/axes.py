@@ -8,6 +8,7 @@ certain; after any other the axes are unknown, never guessed.
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ def _part_of_feature(axis: Axis) -> bool:
 
 
 def _length(axis: Axis) -> int:
-    return math.prod(digit.size for digit in axis)
+    return axis[0].size if len(axis) == 1 else math.prod(digit.size for digit in axis)
 
 
 # --- operations --------------------------------------------------------------------------------
@@ -334,19 +335,28 @@ class Call:
     """One operation: its arguments by name, its first output and the axes of its inputs."""
 
     def __init__(self, tracker: "AxisTracker", func: Any, args: Any, kwargs: Any, out: Any) -> None:
-        schema = func._schema.arguments
-        self.arguments = {a.name: a.default_value for a in schema if a.has_default_value()}
-        self.arguments |= {a.name: value for a, value in zip(schema, args, strict=False)}
-        self.arguments |= kwargs
-        self.first = schema[0].name if schema else ""
+        operation = _operation(func)
+        self.arguments = {**operation.defaults, **kwargs}
+        self.arguments.update(zip(operation.arguments, args, strict=False))
+        self.first = next(iter(operation.arguments), "")
         self.axes, self.out = tracker.axes, out
-        self.tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        self._given = (*args, *kwargs.values())
         self.many = isinstance(out, list | tuple)
         self.shape = tuple(out[0].shape if self.many else out.shape)
         self.stimulus = tracker.stimulus
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """The tensors among the arguments."""
+        flat = [
+            part
+            for value in self._given
+            for part in (value if isinstance(value, list | tuple) else (value,))
+        ]
+        return [value for value in flat if isinstance(value, torch.Tensor)]
 
     @property
     def own(self) -> Axes:
@@ -360,6 +370,28 @@ class Call:
 
 Rule = Callable[[Call], Axes | None]
 _RULES: dict[str, Rule] = {}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Name and arguments of an operation, and what it does to axes, None where unknown."""
+
+    name: str
+    arguments: tuple[str, ...]
+    defaults: dict[str, Any]
+    rule: Rule | None
+
+
+@functools.cache
+def _operation(func: Any) -> Operation:
+    schema = func._schema
+    name = schema.name.partition("::")[2].removesuffix("_")  # also what works in place
+    return Operation(
+        name,
+        tuple(argument.name for argument in schema.arguments),
+        {a.name: a.default_value for a in schema.arguments if a.has_default_value()},
+        _RULES.get(name, _pointwise if torch.Tag.pointwise in func.tags else None),
+    )
 
 
 def _rule(*operations: str) -> Callable[[Rule], Rule]:
@@ -712,10 +744,9 @@ class AxisTracker(TorchDispatchMode):
         self._first = first
         self._axes = WeakTensorKeyDictionary()
         self._depth = 0
-        for name, parameter in model.named_parameters():
-            self._axes[parameter] = tuple(
-                fresh(size, source=name.rpartition(".")[2]) for size in parameter.shape
-            )
+        self._sources = {
+            id(parameter): name.rpartition(".")[2] for name, parameter in model.named_parameters()
+        }
 
     @property
     def active(self) -> bool:
@@ -726,7 +757,9 @@ class AxisTracker(TorchDispatchMode):
         """Return what is known of the axes of `tensor`."""
         known = self._axes.get(tensor)
         if known is None:
-            known = self._axes[tensor] = tuple(fresh(size) for size in tensor.shape)
+            source = self._sources.get(id(tensor), "")
+            known = tuple(fresh(size, source=source) for size in tensor.shape)
+            self._axes[tensor] = known
         return known
 
     def __torch_dispatch__(
@@ -744,11 +777,9 @@ class AxisTracker(TorchDispatchMode):
         tensors = [t for t in outputs if isinstance(t, torch.Tensor) and not t.is_nested]
         if not tensors:
             return
-        name = func._schema.name.partition("::")[2]
-        plain = name.removesuffix("_") if name.endswith("_") else name
-        pointwise = torch.Tag.pointwise in func.tags
+        operation = _operation(func)
+        plain, rule = operation.name, operation.rule
         axes: Axes | None = None
-        rule = _RULES.get(plain, _pointwise if pointwise else None)
         if plain.startswith("_scaled_dot_product"):
             query, value = self.axes(args[0]), self.axes(args[2])
             axes = (*map(_unrolled, query[:-1]), value[-1])
@@ -759,7 +790,7 @@ class AxisTracker(TorchDispatchMode):
                 axes = rule(Call(self, func, args, kwargs, out))
         for tensor in tensors:
             size = tuple(tensor.shape)
-            if axes is not None and tuple(map(_length, axes)) == size:
+            if axes is not None and tuple(_length(axis) for axis in axes) == size:
                 self._axes[tensor] = axes
             elif axes is not None and plain.startswith(("split", "unsafe_split")):
                 self._axes[tensor] = resized(axes, size)
@@ -796,7 +827,11 @@ class AxisTracker(TorchDispatchMode):
 
     def _given(self, values: Any, module: torch.nn.Module) -> None:
         for tensor in tree_leaves(values):
-            if isinstance(tensor, torch.Tensor) and tensor not in self._axes:
+            if (
+                isinstance(tensor, torch.Tensor)
+                and tensor not in self._axes
+                and id(tensor) not in self._sources
+            ):
                 self.enter(tensor, module)
 
     def _leave_module(self, module: torch.nn.Module, args: Any, out: Any) -> None:
