@@ -36,6 +36,7 @@ class Origin:
     runs: tuple[Run, ...] = ()
     source: str = ""  # the parameter it belongs to
     assumed: bool = False  # by the convention (N, C, H, W), until an operation contradicts
+    mixed: bool = False  # sums over tokens: as many as tokens, perhaps, and none of them
     shift: int = 0
     base: "Axis | None" = None
     partner: "Origin | None" = None
@@ -667,11 +668,12 @@ def _product(call: Call) -> Axes:
     if not any(known):
         return tuple(fresh(size) for size in call.shape)
     mixed = kind(one[-1]) if known[0] else kind(other[-2:][0])
-    feature = FEATURE if mixed in (None, FEATURE) else None
+    tokens = mixed not in (None, FEATURE) or any(digit.origin.mixed for digit in one[-1])
+    feature = None if tokens else FEATURE
     if len(other) == 1:
         return one[:-1]
-    left = _unrolled(one[-2]) if known[0] else fresh(_length(one[-2]), feature)
-    right = _unrolled(other[-1]) if known[1] else fresh(_length(other[-1]), feature)
+    left = _unrolled(one[-2]) if known[0] else fresh(_length(one[-2]), feature, mixed=tokens)
+    right = _unrolled(other[-1]) if known[1] else fresh(_length(other[-1]), feature, mixed=tokens)
     left = _coarser(left, one[-1])
     batch = tuple(_agreed(pair) for pair in zip(one[:-2], other[:-2], strict=True))
     if all(known) and not {kind(left), kind(right)} & {FEATURE, STIMULUS}:

@@ -265,8 +265,9 @@ class Probe:
                     open_ = [axis for axis in open_ if shapes[i][axis] == other]
                 elif n == 1 or open_[:1] != [0]:
                     open_ = open_[:1] if open_[:1] == [0] else []
-                if not open_ and self.resolved.pattern and n not in tensor.shape:
-                    self.without_stimuli = True
+                constant = i < len(shapes) and shapes[i] == tuple(tensor.shape)
+                if self.resolved.pattern and (constant or n not in tensor.shape):
+                    self.without_stimuli = True  # a table of positions, for one
                     return
                 if len(open_) != 1:
                     assert self.session.tracker is not None

@@ -127,6 +127,14 @@ def test_timm_convnext():
     agree(last, images(), {"stages.0.blocks.0.mlp.fc1": LAST, "stages.0.blocks.0": SPATIAL})
 
 
+def test_timm_mixer_whose_layers_mix_tokens():
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    model = timm.create_model("mixer_s32_224", img_size=64)
+    names = ["stem", "blocks.0", "blocks.0.mlp_channels", "blocks.1.norm1", "norm"]
+    agree(model, images(64), dict.fromkeys(names, TOKENS))
+
+
 def test_timm_swin():
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)

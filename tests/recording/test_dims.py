@@ -334,9 +334,10 @@ def test_tables_without_stimuli_are_left_out_of_a_pattern():
         def forward(self, x):
             return self.mix(x + self.position(torch.arange(4)[None]))
 
-    with pytest.warns(UserWarning, match="hold no stimuli.*position"):
-        got = record(Model(), ROWS, "*", batch_size=3)
-    assert got.layers == ["mix"]
+    for n in (3, 1, 4, 5):  # also where one of its axes happens to be as long as the batch
+        with pytest.warns(UserWarning, match=r"hold no stimuli.*position"):
+            got = record(Model(), ROWS[:n], "*", batch_size=n)
+        assert got.layers == ["mix"]
 
 
 # --- coordinates of tokens ---------------------------------------------------------------------
