@@ -16,7 +16,7 @@ from attnsci.provenance import provenance as make_provenance
 from attnsci.provenance import state_hash, to_json, versions
 from attnsci.recording import schema
 from attnsci.recording.forward import Forward, Run, check_forward
-from attnsci.recording.hooks import Session, fit_components, state_without_compile
+from attnsci.recording.hooks import Session, fit_components, settle, state_without_compile
 from attnsci.recording.kinds_of_models import check_model
 from attnsci.recording.recording import Recording, label_array, open_recording
 from attnsci.recording.sites import (
@@ -57,7 +57,7 @@ class Recorder:
     model : torch.nn.Module
         What runs. It stays on its device.
     sites : str, Site or list of them
-        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+        What to record: names of modules, patterns, names of taps, `Site` objects.
     store : path-like, optional
         A Zarr store to stream to. Default: memory.
     n_stimuli : int, optional
@@ -101,7 +101,7 @@ class Recorder:
     def __init__(
         self,
         model: "torch.nn.Module",
-        sites: str | Site | Iterable[str | Site],
+        sites: str | Site | Iterable[str | Site | Resolved],
         *,
         store: str | os.PathLike[str] | None = None,
         n_stimuli: int | None = None,
@@ -439,7 +439,7 @@ def record(
 
         uint8 is shown as value / 255 in float32; other integers and booleans as they are.
     sites : str, Site or list of them
-        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+        What to record: names of modules, patterns, names of taps, `Site` objects.
     forward : callable, optional
         How the model is called, ``forward(model, image, coords)``: for models that take more
         than an image, or have other methods. `image` (n, ...) is on the model's device, floats
@@ -504,12 +504,13 @@ def record(
             "The DataLoader gives another order each time, by which a store could not be resumed. "
             "Make it with shuffle=False, or leave store=None."
         )
-    sites = _fitted(run, shown, sites, reduce, batch_size, seed, grad)
+    fitted = _fitted(run, shown, sites, reduce, batch_size, seed, grad)
     recorder = Recorder(
-        model, sites, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
+        model, fitted, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
         dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
         max_memory=max_memory,
     )  # fmt: skip
+    recorder._session.stimuli_first = True
     if isinstance(shown, Indexed) and shown.coords is not None:
         recorder._coords_hash = schema.coords_digest(shown.coords).hexdigest()
     recorder._settings["forward"] = describe(forward)
@@ -519,6 +520,7 @@ def record(
         for image, coords in batches(shown, batch_size):
             if recorder._begin(coords, len(image), schema.image_digest(image)):
                 run(image, coords, first)
+                settle(recorder._session, run, image, coords, first)
             first += len(image)
             bar.update(len(image))
         recorder._facts.setdefault("stimuli", describe_source(shown))
@@ -534,7 +536,7 @@ def _fitted(
     batch_size: int,
     seed: int,
     grad: bool,
-) -> list[Site]:
+) -> list[Resolved]:
     """Return one site a layer, with principal components fitted where they are asked for."""
     resolved = resolve(run.model, sites, reduce)
     ranks = {entry.label: components(entry.site.reduce) for entry in resolved}
@@ -546,10 +548,13 @@ def _fitted(
     bases = fit_components(run, resolved, batches(shown, batch_size), ranks, seed=seed, grad=grad)
     return [
         replace(
-            entry.site,
-            name=entry.name,
-            label=entry.label,
-            reduce=bases.get(entry.label, entry.site.reduce),
+            entry,
+            site=replace(
+                entry.site,
+                name=entry.name,
+                label=entry.label,
+                reduce=bases.get(entry.label, entry.site.reduce),
+            ),
         )
         for entry in resolved
     ]

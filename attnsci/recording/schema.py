@@ -13,6 +13,7 @@ from attnsci.checks import check_option
 from attnsci.errors import InvalidInput, RecordingError
 from attnsci.provenance import to_json
 from attnsci.recording.sites import Site, describe
+from attnsci.recording.tokens import DIMS, token_coords
 
 if TYPE_CHECKING:
     import torch
@@ -215,6 +216,9 @@ def layer_coords(site: Site, layer: Layer) -> dict[str, tuple[str, np.ndarray]]:
     """
     sizes = dict(zip(("time", *layer.dims), layer.shape, strict=True))
     coords = {dim: (dim, np.arange(length)) for dim, length in sizes.items()}
+    for dim in DIMS:
+        if dim in sizes and dim in layer.attrs:
+            coords.update(token_coords(dim, str(layer.attrs[dim])))
     if site.calls is not None:
         coords["time"] = ("time", np.asarray(site.calls))
     if isinstance(site.reduce, tuple):  # a crop keeps its place in the layer

@@ -1,8 +1,9 @@
 """What to record: sites of a model, how to pick a tensor there and how to reduce it."""
 
 import dataclasses
-import fnmatch
+import functools
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,18 +29,21 @@ class Site:
     Parameters
     ----------
     name : str
-        Name of a module as in ``model.named_modules()``, an `fnmatch` pattern
-        (``"layer*.0"``), the name of a `tap`, or ``""`` for the model itself.
-    what : {"output", "input", "kwarg", "attr"}
+        Name of a module as in ``model.named_modules()``, a pattern (``"layer*.0"``), the name of
+        a `tap`, or ``""`` for the model itself. In a pattern ``*`` stands for anything between
+        two dots, ``**`` for anything.
+    what : {"output", "input", "kwarg", "attr", "attention"}
         What of the module: what it returns, its positional arguments before it runs, one of
-        its keyword arguments, or one of its attributes after it ran.
+        its keyword arguments, one of its attributes after it ran, or the weights of the
+        attention inside it, (head, query, key) after the softmax.
     pick : int, str, tuple or callable, optional
         Which tensor, where a tuple or a mapping comes: an index, a key, a path of both
         (``(1, 0)`` is the first entry of the second) or a function. Default: the first
         tensor. For "kwarg" and "attr" it is the name of the argument or attribute.
     dims : tuple of str, optional
-        Names of the axes of what is kept, without the stimulus axis. Default: ``channel, y, x``
-        for (N, C, H, W) and ``unit`` for (N, U).
+        Names of the axes of what is kept, without the stimulus axis. Default: what the model's
+        operations tell, ``channel, y, x`` or ``token, unit`` for two, and ``axis1``, ``axis2`` …
+        with a warning where they do not tell.
     time : {"calls", "axis"}
         What the dimension ``time`` counts: the calls of the module, or the entries along the
         axis that `dims` calls "time".
@@ -48,8 +52,9 @@ class Site:
         and add the coordinate ``n_calls``.
     calls : sequence of int, optional
         Keep only these calls (from 0).
-    batch_axis : int
-        The axis of the tensor that counts stimuli.
+    batch_axis : int, optional
+        The axis of the tensor that counts stimuli. Default: the one that the model's operations
+        tell; refused where they leave it open.
     reduce : str, callable, pair of slices or array of shape (units, K), optional
         "mean_xy", "max_xy", "pca:K"; a function of a tensor (N, ...) that returns a tensor
         (N, ...); a crop ``(slice_y, slice_x)``; or a projection of the flattened units.
@@ -57,6 +62,8 @@ class Site:
         More coordinates: ``{"y": values}`` along a dimension, or ``{"y_deg": ("y", values)}``.
     label : str, optional
         Name of the layer in the recording. Default: `name` (``"output"`` for the model itself).
+    exclude : str or sequence of str
+        Names or patterns; what they match is left out of what the pattern `name` matches.
 
     Raises
     ------
@@ -65,24 +72,25 @@ class Site:
 
     Examples
     --------
-    >>> Site("lstm", pick=(1, 0), batch_axis=1, dims=("layer", "unit"), label="hidden").label
+    >>> Site("lstm", pick=(1, 0), label="hidden").label
     'hidden'
     """
 
     name: str
-    what: Literal["output", "input", "kwarg", "attr"] = "output"
+    what: Literal["output", "input", "kwarg", "attr", "attention"] = "output"
     pick: int | str | tuple[int | str, ...] | Callable[[Any], Any] | None = None
     dims: tuple[str, ...] | None = None
     time: Literal["calls", "axis"] = "calls"
     ragged: Literal["error", "pad"] = "error"
     calls: Sequence[int] | None = None
-    batch_axis: int = 0
+    batch_axis: int | None = None
     reduce: Any = None
     coords: Mapping[str, Any] | None = None
     label: str | None = None
+    exclude: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        check_option("Site.what", self.what, ("output", "input", "kwarg", "attr"))
+        check_option("Site.what", self.what, ("output", "input", "kwarg", "attr", "attention"))
         check_option("Site.time", self.time, ("calls", "axis"))
         check_option("Site.ragged", self.ragged, ("error", "pad"))
         dims = () if self.dims is None else tuple(self.dims)
@@ -100,6 +108,11 @@ class Site:
             raise InvalidInput(
                 f"Site({self.name!r}, what={self.what!r}) needs pick='NAME', the name of the "
                 f"{'argument' if self.what == 'kwarg' else 'attribute'}; got {self.pick!r}."
+            )
+        if self.what == "attention" and self.pick is not None:
+            raise InvalidInput(
+                f"Site({self.name!r}, what='attention') records the weights themselves and takes "
+                f"no pick; got {self.pick!r}."
             )
         if self.calls is not None:
             calls = tuple(self.calls)
@@ -131,12 +144,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A site, the name it matched, its layer name and its module (None for a `tap`)."""
+    """A site, the name it matched, its layer name, its module (None for a `tap`) and pattern."""
 
     site: Site
     name: str
     label: str
     module: "torch.nn.Module | None"
+    pattern: str = ""  # "" where the site names the module itself
 
 
 def _along_time(coords: Mapping[str, Any]) -> bool:
@@ -183,9 +197,13 @@ def clean(name: str) -> str:
 
 
 def resolve(
-    model: "torch.nn.Module", sites: str | Site | Iterable[str | Site], reduce: Any = None
+    model: "torch.nn.Module",
+    sites: str | Site | Iterable[str | Site | Resolved],
+    reduce: Any = None,
 ) -> list[Resolved]:
     """Return the modules that `sites` name; `reduce` is the default of those without one.
+
+    What is resolved already is returned as it is.
 
     Raises
     ------
@@ -200,6 +218,9 @@ def resolve(
     names = module_names(model)
     found: dict[str, Resolved] = {}
     for entry in sites:
+        if isinstance(entry, Resolved):
+            found[entry.label] = entry
+            continue
         if not isinstance(entry, str | Site):
             raise InvalidInput(f"sites takes names and Site objects; got {entry!r}.")
         site = entry if isinstance(entry, Site) else Site(entry)
@@ -212,7 +233,8 @@ def resolve(
                     f"Two sites would be stored as {label!r}. Give one of them another name, "
                     f"Site({name!r}, ..., label='...')."
                 )
-            found[label] = Resolved(site, name, label, names.get(name))
+            pattern = "" if name == site.name else site.name
+            found[label] = Resolved(site, name, label, names.get(name), pattern)
     if not found:
         raise InvalidInput("sites is empty; name at least one module.")
     return list(found.values())
@@ -224,9 +246,13 @@ def _matches(site: Site, names: Mapping[str, Any]) -> list[str]:
     if any(mark in site.name for mark in _WILDCARDS):
         # A module that is reused under several names is recorded once, under the first.
         first = {id(module): name for name, module in reversed(list(names.items()))}
-        hits = [n for n in first.values() if n and fnmatch.fnmatchcase(n, site.name)]
+        hits = [name for name in first.values() if name and _fits(name, site.name)]
         if not hits:
             raise unknown_site(site.name, names)
+        without = [site.exclude] if isinstance(site.exclude, str) else site.exclude
+        hits = [name for name in hits if not any(_fits(name, pattern) for pattern in without)]
+        if not hits:
+            raise InvalidInput(f"Site({site.name!r}, exclude={site.exclude!r}) leaves no module.")
         if site.label is not None and len(hits) > 1:
             raise InvalidInput(
                 f"label={site.label!r} fits one layer, and {site.name!r} matches {len(hits)}: "
@@ -236,6 +262,22 @@ def _matches(site: Site, names: Mapping[str, Any]) -> list[str]:
     if site.what != "output":
         raise unknown_site(site.name, names)
     return [site.name]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Tell whether `pattern` matches: ``*`` and ``?`` stay between dots, ``**`` crosses them."""
+    return re.fullmatch(_expression(pattern), name) is not None
+
+
+@functools.cache
+def _expression(pattern: str) -> str:
+    marks = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+    parts = re.split(r"(\*\*|\*|\?|\[[^]]+\])", pattern)
+    return "".join(
+        marks.get(part)
+        or (part.replace("[!", "[^") if part.startswith("[") and len(part) > 2 else re.escape(part))
+        for part in parts
+    )
 
 
 def unknown_site(name: str, names: Iterable[str], taps: Iterable[str] = ()) -> UnknownName:
@@ -313,23 +355,14 @@ def summary(value: Any) -> str:
     return type(value).__name__
 
 
-def default_dims(tensor: "torch.Tensor", resolved: Resolved) -> tuple[str, ...]:
-    """Return the names of the axes after the stimulus axis."""
+def given_dims(tensor: "torch.Tensor", resolved: Resolved) -> tuple[str, ...] | None:
+    """Return the names that the site gives to the axes after the stimulus axis, None if none."""
     shape, given = tuple(tensor.shape), resolved.site.dims
-    if given is not None:
-        if len(given) == len(shape) - 1:
-            return tuple(given)
-        raise RecordingError(
-            f"Layer {resolved.label!r} has shape {shape}, stimulus axis first: {len(shape) - 1} "
-            f"axes need names, and Site.dims={tuple(given)!r} holds {len(given)}."
-        )
-    if len(shape) in (2, 4):
-        return ("unit",) if len(shape) == 2 else ("channel", "y", "x")
-    example = tuple(f"axis{i}" for i in range(1, len(shape)))
+    if given is None or len(given) == len(shape) - 1:
+        return given if given is None else tuple(given)
     raise RecordingError(
-        f"Layer {resolved.label!r} has shape {shape}, stimulus axis first; only (N, C, H, W) and "
-        f"(N, U) have names by themselves. Name the others: Site({resolved.name!r}, "
-        f"dims={example!r})."
+        f"Layer {resolved.label!r} has shape {shape}, stimulus axis first: {len(shape) - 1} "
+        f"axes need names, and Site.dims={tuple(given)!r} holds {len(given)}."
     )
 
 
@@ -367,13 +400,36 @@ def _is_crop(reduce: Any) -> bool:
     )
 
 
-def reduced(tensor: "torch.Tensor", resolved: Resolved) -> tuple["torch.Tensor", tuple[str, ...]]:
-    """Return the tensor to keep and the names of its axes after the stimulus axis."""
+def over_space(reduce: Any) -> bool:
+    """Tell whether a reduction needs to know which axes are y and x."""
+    return reduce in ("mean_xy", "max_xy") if isinstance(reduce, str) else _is_crop(reduce)
+
+
+def reduced(
+    tensor: "torch.Tensor", resolved: Resolved, dims: tuple[str, ...]
+) -> tuple["torch.Tensor", tuple[int, ...] | None]:
+    """Return the tensor to keep, and which of its former axes it has left.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor of shape (N, ...)
+        Stimuli first.
+    resolved : Resolved
+        Its site says how to reduce.
+    dims : tuple of str
+        Names of the axes after the stimulus axis; only y and x matter.
+
+    Returns
+    -------
+    tensor : torch.Tensor of shape (N, ...)
+    axes : tuple of int, or None
+        Indices into `dims`; None where a function or projection made new axes.
+    """
     import torch
 
-    reduce = resolved.site.reduce
+    reduce, axes = resolved.site.reduce, tuple(range(tensor.ndim - 1))
     if reduce is None:
-        return tensor, default_dims(tensor, resolved)
+        return tensor, axes
     if callable(reduce) and not isinstance(reduce, Projection):
         result = reduce(tensor)
         if not isinstance(result, torch.Tensor) or result.shape[:1] != tensor.shape[:1]:
@@ -382,26 +438,29 @@ def reduced(tensor: "torch.Tensor", resolved: Resolved) -> tuple["torch.Tensor",
                 f"{tuple(tensor.shape)} into one of the same first axis; it gave "
                 f"{summary(result)}."
             )
-        return result, default_dims(result, resolved)
-    if isinstance(reduce, Projection):
-        return reduce(tensor), ("unit",)
-    if not isinstance(reduce, str | tuple):
-        return Projection(reduce)(tensor), ("unit",)
-    dims = default_dims(tensor, resolved)
+        return result, None
+    if not over_space(reduce):
+        return (reduce if isinstance(reduce, Projection) else Projection(reduce))(tensor), None
     if not {"y", "x"} <= set(dims):
         raise RecordingError(
             f"Layer {resolved.label!r} has dimensions {dims}, and reduce={describe(reduce)!r} "
-            "needs y and x. Name them with Site(..., dims=(...)), or reduce by a function."
+            f"needs y and x. Say which axes they are, Site({resolved.name!r}, "
+            f"dims={_example(dims)!r}, ...), or reduce by a function."
         )
-    axes = (dims.index("y") + 1, dims.index("x") + 1)
+    y, x = dims.index("y"), dims.index("x")
     if isinstance(reduce, tuple):
         window = [slice(None)] * tensor.ndim
-        window[axes[0]], window[axes[1]] = reduce
-        return tensor[tuple(window)], dims
-    kept = tuple(dim for dim in dims if dim not in ("y", "x"))
+        window[y + 1], window[x + 1] = reduce
+        return tensor[tuple(window)], axes
+    left = tuple(axis for axis in axes if axis not in (y, x))
     if reduce == "max_xy":
-        return tensor.amax(axes), kept
-    return (tensor if tensor.is_floating_point() else tensor.float()).mean(axes), kept
+        return tensor.amax((y + 1, x + 1)), left
+    floats = tensor if tensor.is_floating_point() else tensor.float()
+    return floats.mean((y + 1, x + 1)), left
+
+
+def _example(dims: tuple[str, ...]) -> tuple[str, ...]:
+    return ("channel", "y", "x") if len(dims) == 3 else dims
 
 
 class Projection:
