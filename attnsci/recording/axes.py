@@ -804,13 +804,14 @@ class AxisTracker(TorchDispatchMode):
     @contextlib.contextmanager
     def watching(self, model: torch.nn.Module) -> Iterator[None]:
         """Be active in every module of `model` that runs inside this block."""
+        # Scripted modules refuse the methods, and call hooks where Python calls them all the same.
+        before = torch.nn.Module.register_forward_pre_hook
+        after = torch.nn.Module.register_forward_hook
         handles: list[Any] = []
         for module in _open_modules(model):
             handles += [
-                module.register_forward_pre_hook(
-                    self._enter_module, prepend=True, with_kwargs=True
-                ),
-                module.register_forward_hook(self._leave_module, prepend=True, always_call=True),
+                before(module, self._enter_module, prepend=True, with_kwargs=True),
+                after(module, self._leave_module, prepend=True, always_call=True),
             ]
         try:
             yield

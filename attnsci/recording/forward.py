@@ -81,8 +81,8 @@ def refuse_channels_last(model: "torch.nn.Module", image: "torch.Tensor") -> Non
         )
 
 
-def misfit(model: "torch.nn.Module", image: "torch.Tensor", error: Exception) -> str | None:
-    """Return why `model` failed on `image`, where its shape or dtype tells, else None."""
+def missing_axis(model: "torch.nn.Module", image: "torch.Tensor") -> str | None:
+    """Return which axis `image` lacks for the model's first convolution, None if none."""
     shape, layer = tuple(image.shape), _first_convolution(model)
     axes = 0 if layer is None else 2 + len(layer.kernel_size)
     named = "stimuli of shape " + str(shape)
@@ -97,8 +97,17 @@ def misfit(model: "torch.nn.Module", image: "torch.Tensor", error: Exception) ->
             f"{named} came, {takes}. Of one image make a set: stimuli[None, None]; of a list of "
             "images (H, W): torch.stack(stimuli)[:, None]."
         )
-    if isinstance(error, AttnsciError):
-        return None
+    return None
+
+
+def misfit(model: "torch.nn.Module", image: "torch.Tensor", error: Exception) -> str | None:
+    """Return why `model` failed on `image`, where its shape or dtype tells, else None."""
+    reason = missing_axis(model, image)
+    if reason is not None or isinstance(error, AttnsciError):
+        return reason
+    shape, layer = tuple(image.shape), _first_convolution(model)
+    axes = 0 if layer is None else 2 + len(layer.kernel_size)
+    named = "stimuli of shape " + str(shape)
     call = _call_misfit(model, image)
     if call is not None:
         return call

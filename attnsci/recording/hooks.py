@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnsci.errors import InvalidInput, RecordingError
-from attnsci.recording.forward import Run
+from attnsci.recording.forward import Run, missing_axis
 from attnsci.recording.kinds_of_models import readable, unheard
 from attnsci.recording.schema import Layer, layer_coords, stored_dtype, torch_dtype, words
 from attnsci.recording.sites import (
@@ -721,7 +721,7 @@ def fit_components(
 
 
 def settle(
-    session: Session, run: "Run", image: "torch.Tensor", coords: dict[str, np.ndarray], first: int
+    session: Session, run: Run, image: "torch.Tensor", coords: dict[str, np.ndarray], first: int
 ) -> None:
     """End the first batch; show another number of its stimuli only where questions are open."""
     if not session.open_questions():
@@ -729,7 +729,16 @@ def settle(
     rows = np.arange(len(image) - 1) if len(image) > 1 else np.zeros(2, int)
     named = {name: values[rows] for name, values in coords.items()}
     others = {**named, "stimulus": first + rows}
-    session.settle(len(rows), lambda: run(image[rows], others, first))
+
+    def show_others() -> None:
+        try:
+            run(image[rows], others, first)
+        except Exception as error:  # of a model that takes one number of stimuli only, for one
+            reason = missing_axis(run.model, image)
+            if reason is not None:
+                raise InvalidInput(reason) from error
+
+    session.settle(len(rows), show_others)
 
 
 def probe_key(probe: Probe) -> tuple[Any, ...]:

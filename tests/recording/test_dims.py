@@ -126,7 +126,10 @@ def test_images_that_a_model_takes_with_channels_last():
             return self.conv(self.entry(x).permute(0, 3, 1, 2))
 
     with pytest.warns(UserWarning, match="Site\\('entry'"):
-        got = record(Last(), IMAGES.permute(0, 2, 3, 1).contiguous(), ["entry", "conv"])
+        got = record(
+            Last(), IMAGES.permute(0, 2, 3, 1).contiguous(), ["entry", "conv"],
+            forward=lambda model, image, coords: model(image),
+        )  # fmt: skip
     assert got["entry"].dims[2:] == ("axis1", "axis2", "axis3")  # not (N, C, H, W) after all
     assert got["conv"].dims[2:] == SPATIAL
 
