@@ -18,7 +18,6 @@ from attnsci.recording.sites import (
     Projection,
     Resolved,
     clean,
-    describe,
     given_dims,
     module_names,
     over_space,
@@ -219,7 +218,7 @@ class Probe:
             return
         if "time" not in self.dims:
             raise RecordingError(
-                f"Layer {label!r}: after reduce={describe(site.reduce)!r} the axis 'time' of "
+                f"Layer {label!r}: after reduce={words(site.reduce, '')} the axis 'time' of "
                 "Site(time='axis') is gone. Record it unreduced, or reduce by a function."
             )
         steps = kept.movedim(self.dims.index("time") + 1, 1)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from attnsci.checks import check_option, nearest
 from attnsci.errors import InvalidInput, RecordingError, UnknownName
 from attnsci.provenance import array_hash
+from attnsci.recording.fingerprint import describe
 from attnsci.recording.kinds_of_models import check_model, readable
 
 if TYPE_CHECKING:
@@ -127,18 +127,21 @@ class Site:
                 "length is known only at the end. Add them to the recording afterwards."
             )
 
-    def describe(self) -> dict[str, Any]:
-        """Return what defines the site as plain values, for signatures and provenance."""
+    def describe(self, *, refuse: bool = False) -> dict[str, Any]:
+        """Return what defines the site as plain values, for signatures and provenance.
+
+        With `refuse`, a function that cannot be compared on a resume raises.
+        """
         return {
             "name": self.name,
             "what": self.what,
-            "pick": describe(self.pick),
+            "pick": describe(self.pick, f"Site({self.name!r}).pick", refuse=refuse),
             "dims": self.dims if self.dims is None else list(self.dims),
             "time": self.time,
             "ragged": self.ragged,
             "calls": self.calls if self.calls is None else list(self.calls),
             "batch_axis": self.batch_axis,
-            "reduce": describe(self.reduce),
+            "reduce": describe(self.reduce, f"Site({self.name!r}).reduce", refuse=refuse),
         }
 
 
@@ -158,28 +161,6 @@ def _along_time(coords: Mapping[str, Any]) -> bool:
         key == "time" or (isinstance(value, tuple) and value and value[0] == "time")
         for key, value in coords.items()
     )
-
-
-def describe(value: Any) -> Any:
-    """Return a plain value that names `value`: functions by their code, arrays by a hash."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, slice):
-        return f"{value.start}:{value.stop}:{value.step}"
-    if isinstance(value, tuple | list):
-        return [describe(item) for item in value]
-    if isinstance(value, Projection):
-        return value.name
-    if callable(value):
-        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
-        code = getattr(value, "__code__", None)
-        if code is None:
-            return name
-        constants = [item for item in code.co_consts if not hasattr(item, "co_code")]
-        digest = hashlib.blake2b(code.co_code, digest_size=8)
-        digest.update(repr((constants, code.co_names)).encode())
-        return f"{name}#{digest.hexdigest()}"
-    return f"array#{array_hash(np.asarray(value))}"
 
 
 def module_names(model: "torch.nn.Module") -> dict[str, "torch.nn.Module"]:
@@ -433,8 +414,9 @@ def reduced(
     if callable(reduce) and not isinstance(reduce, Projection):
         result = reduce(tensor)
         if not isinstance(result, torch.Tensor) or result.shape[:1] != tensor.shape[:1]:
+            text = describe(reduce, refuse=False)
             raise RecordingError(
-                f"Layer {resolved.label!r}: reduce={describe(reduce)!r} must turn a tensor "
+                f"Layer {resolved.label!r}: reduce={text} must turn a tensor "
                 f"{tuple(tensor.shape)} into one of the same first axis; it gave "
                 f"{summary(result)}."
             )
@@ -442,8 +424,9 @@ def reduced(
     if not over_space(reduce):
         return (reduce if isinstance(reduce, Projection) else Projection(reduce))(tensor), None
     if not {"y", "x"} <= set(dims):
+        text = describe(reduce, refuse=False)
         raise RecordingError(
-            f"Layer {resolved.label!r} has dimensions {dims}, and reduce={describe(reduce)!r} "
+            f"Layer {resolved.label!r} has dimensions {dims}, and reduce={text} "
             f"needs y and x. Say which axes they are, Site({resolved.name!r}, "
             f"dims={_example(dims)!r}, ...), or reduce by a function."
         )
@@ -484,6 +467,10 @@ class Projection:
         self.offset = (
             0.0 if mean is None else torch.as_tensor(mean, dtype=torch.float32) @ self.matrix
         )
+
+    def __fingerprint__(self) -> str:
+        """Return what a resume compares."""
+        return self.name
 
     def __call__(self, tensor: "torch.Tensor") -> "torch.Tensor":
         """Return (N, K) for a tensor (N, ...) of as many units as `matrix` has rows."""
