@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.metadata
+import math
 import os
 import sys
 import traceback
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from attnsci.errors import AttnsciError
+from attnsci.errors import AttnsciError, InvalidInput
 from attnsci.files import claim
 from attnsci.interrupts import exit_status, raised
 from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
@@ -34,6 +35,12 @@ Scale = Literal["quick", "default", "paper"]
 Task = Literal["digits", "coco"]
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
+)
 
 
 def _choices(literal: Any, form: str = "{%s}") -> Any:
@@ -345,6 +352,18 @@ def _one_line(message: Warning | str, *place: Any) -> None:
     print(f"attnsci: warning: {message}", file=sys.stderr)
 
 
+def _check_numbers(settings: Any) -> None:
+    """Raise `InvalidInput` for a seed or a number that no command can use."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            _check_numbers(value)
+        elif field.name == "seed" and not 0 <= value < 2**63:
+            raise InvalidInput(f"seed must be a whole number from 0 to 2**63 - 1; got {value}.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InvalidInput(f"{field.name} must be a finite number; got {value}.")
+
+
 def _explain(error: Exception) -> tuple[str, int]:
     """Return what to print of an error, and the exit code."""
     if isinstance(error, AttnsciError):
@@ -352,13 +371,13 @@ def _explain(error: Exception) -> tuple[str, int]:
     reason = (str(error).splitlines() or [""])[0]
     # torch reports it as a RuntimeError on a CPU, and as its subclass on an accelerator.
     if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("not enough memory" in str(error) or "out of memory" in str(error))
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
     ):
         return f"This needs more memory than there is ({reason or 'MemoryError'}). Ask for less.", 1
     return (
-        f"a bug in attnsci {importlib.metadata.version('attnsci')}: {type(error).__name__}: {reason}. Please report it on the "
-        "project's issue page, with the command and what it prints with --debug.",
+        f"a bug in attnsci {importlib.metadata.version('attnsci')}: {type(error).__name__}: "
+        f"{reason}. Please report it on the project's issue page, with the command and what it "
+        "prints with --debug.",
         BUG,
     )
 
@@ -382,7 +401,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings(), raised():
             warnings.showwarning = _one_line  # type: ignore[assignment]
-            return parse(arguments).command.run() or 0
+            command = parse(arguments).command
+            _check_numbers(command)
+            return command.run() or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt as stop:
