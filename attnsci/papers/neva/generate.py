@@ -14,7 +14,7 @@ from tqdm import tqdm
 from attnsci.data.images import Photograph, image_paths, read_image
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, claim
 from attnsci.gaze import from_frame, to_frame
 from attnsci.geometry import Viewing
 from attnsci.models.looking.chance import CentreLooker, UniformLooker
@@ -39,6 +39,11 @@ FRAME_MS = 600
 
 def run_generate(asked: "ScanpathGenerate") -> tuple[Path, int]:
     """Look at every image; return the table of all scanpaths and how many images there are."""
+    with claim(asked.out):
+        return _generate(asked)
+
+
+def _generate(asked: "ScanpathGenerate") -> tuple[Path, int]:
     files = image_paths(asked.images)
     _check_settings(asked)
     look = _looker(asked)
