@@ -188,9 +188,9 @@ def claim(path: str | os.PathLike[str]) -> Iterator[None]:
     """Hold `path`, a folder or store that a run writes, so that no second run can mix with it.
 
     The lock stands beside `path` as ``.NAME.lock`` and names its owner. It is the system's: it
-    gives way when the owner ends, however that comes about. The file stays behind, empty: were it
-    deleted, a run that has just opened it and one that makes it anew could both hold a lock. What
-    a thread holds it may claim again, as `reproduce` does when it trains first.
+    gives way when the owner ends, however that comes about. It is deleted while it is still held;
+    filelock looks, once it has a lock, whether its file is still there. What a thread holds it may
+    claim again, as `reproduce` does when it trains first.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def claim(path: str | os.PathLike[str]) -> Iterator[None]:
     finally:
         _claims.pop(target, None)
         if not soft:
-            _write(holder, "")
+            holder.unlink(missing_ok=True)
         lock.release()
 
 

@@ -6,6 +6,7 @@ it cannot describe it names, and a store refuses that (`NotComparable`).
 """
 
 import contextlib
+import copyreg
 import dataclasses
 import enum
 import functools
@@ -13,7 +14,6 @@ import importlib.metadata
 import inspect
 import json
 import math
-import pickle
 import sys
 import sysconfig
 import types
@@ -239,7 +239,7 @@ def _describe(value: Any, path: str, walk: _Walk) -> Any:
     plain, text = _plain(value)
     if plain:
         return text
-    if hasattr(value, "__fingerprint__") and not isinstance(value, type):
+    if hasattr(type(value), "__fingerprint__"):
         return _describe(value.__fingerprint__(), path, walk)
     if _is_tensor(value) or isinstance(value, np.ndarray):
         return _array(value, path, walk)
@@ -282,8 +282,8 @@ def _plain(value: Any) -> tuple[bool, Any]:
     simple = (complex, int, float, enum.Enum, PurePath, range, type(...), np.dtype)
     if isinstance(value, simple) or type(value).__module__ == "torch":
         torch = sys.modules.get("torch")
-        kinds = () if torch is None else (torch.dtype, torch.device, torch.layout, torch.Size,
-                                          torch.memory_format)  # fmt: skip
+        names = ("dtype", "device", "layout", "Size", "memory_format", "finfo", "iinfo")
+        kinds = tuple(getattr(torch, name) for name in names) if torch else ()
         if isinstance(value, (*simple, *kinds)):
             return True, f"{type(value).__name__} {value!r}"
     return False, None
@@ -326,6 +326,8 @@ def _mapping(value: Mapping[Any, Any], path: str, walk: _Walk) -> Any:
 
 def _callable(value: Any, path: str, walk: _Walk) -> Any:
     """Describe a function, method, class, partial or an object that can be called."""
+    if type(value).__module__ == "torch._ops":  # its attributes are made when they are asked for
+        return str(value)
     if isinstance(value, functools.partial):
         parts = (value.func, value.args, value.keywords)
         return {"partial": [_describe(part, path, walk) for part in parts]}
@@ -353,16 +355,15 @@ def _written_in_c(value: Any, path: str, walk: _Walk) -> Any:
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None) or str(value)
     if owner is not None and not isinstance(owner, types.ModuleType | type):
         return {"method": name, "of": _describe(owner, f"{path}.__self__", walk)}
-    module = getattr(value, "__module__", None) or "numpy"
-    if isinstance(owner, types.ModuleType | type):
-        module = getattr(owner, "__name__", module)
-    package = str(module).split(".")[0].lstrip("_")
-    # The versions of Python, torch and NumPy are compared; that of no other library in C.
-    if package in ("torch", "numpy") or f"_{package}" in sys.stdlib_module_names or (
-        package in sys.stdlib_module_names or package in ("builtins", "VariableFunctionsClass")
-    ):  # fmt: skip
+    owner = getattr(value, "__objclass__", owner)
+    home = owner.__module__ if isinstance(owner, type) else getattr(owner, "__name__", None)
+    module = str(home or getattr(value, "__module__", None) or "")
+    package = module.split(".")[0]
+    # The versions of Python, torch and NumPy are compared, and so is this one's.
+    known = {"torch", "numpy", "builtins", *sys.stdlib_module_names}
+    if package in known or package.lstrip("_") in known:
         return f"{module}.{name}"
-    version = _version(package)
+    version = _version(package) if package else None
     return walk.cannot(value, path) if version is None else f"{module}.{name} {version}"
 
 
@@ -513,41 +514,38 @@ def _object(value: Any, path: str, walk: _Walk) -> Any:
         state |= getattr(value, "__dict__", {})
     elif hasattr(value, "get_state") and cls.__module__.startswith("torch"):
         state = {"state": value.get_state()}
-    elif isinstance(value, np.random.Generator | np.random.RandomState):
-        bits = value.bit_generator if isinstance(value, np.random.Generator) else value
-        state = {"state": bits.state if hasattr(bits, "state") else bits.get_state()}
-    elif hasattr(value, "__dict__") or _slots(cls):
-        state = dict(getattr(value, "__dict__", {}))
-        state |= {name: getattr(value, name) for name in _slots(cls) if hasattr(value, name)}
-        if not state and _in_c(cls):
-            return _pickled(value, path, walk)
     else:
-        return _pickled(value, path, walk)
+        state = _reduced(value)
+        if state is None:
+            return walk.cannot(value, path)
+        if isinstance(state, str):
+            return state
     held = {str(key): _describe(item, f"{path}.{key}", walk) for key, item in state.items()}
     return {"class": f"{_name(cls)}#{_class(cls, path, walk)}", **held}
 
 
-def _slots(cls: type) -> list[str]:
-    names: list[str] = []
-    for base in cls.__mro__:
-        slots = vars(base).get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else list(slots)
-    return [name for name in names if name not in ("__dict__", "__weakref__")]
-
-
-def _in_c(cls: type) -> bool:
-    """Tell whether instances may hold what their ``__dict__`` does not show."""
-    return any(
-        base is not object and "__module__" not in vars(base) for base in cls.__mro__
-    ) or not any(isinstance(value, types.FunctionType) for value in vars(cls).values())
-
-
-def _pickled(value: Any, path: str, walk: _Walk) -> str:
+def _reduced(value: Any) -> dict[str, Any] | str | None:
+    """Return what pickle would keep of an object, None for what it cannot take apart."""
     try:
-        content = pickle.dumps(value, protocol=4)
+        reducer = copyreg.dispatch_table.get(type(value))
+        parts = value.__reduce_ex__(4) if reducer is None else reducer(value)
     except Exception:  # whatever an object raises that cannot be written down
-        return walk.cannot(value, path)
-    return f"{_name(type(value))}#{digest(content)}"
+        return None
+    if isinstance(parts, str):
+        return f"{value.__module__}.{parts}"
+    _, arguments, *rest = parts
+    state, items, entries = [*rest[:3], None, None, None][:3]
+    if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):  # with slots
+        state = {**(state[0] or {}), **state[1]}
+    held = dict(state) if isinstance(state, dict) else {} if state is None else {"state": state}
+    plain = [argument for argument in arguments if not isinstance(argument, type)]
+    if plain:
+        held["made of"] = plain
+    if items is not None:
+        held["items"] = list(items)
+    if entries is not None:
+        held["entries"] = dict(entries)
+    return held
 
 
 # --- models ------------------------------------------------------------------------------------
