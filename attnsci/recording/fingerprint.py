@@ -418,7 +418,7 @@ def _installed(module: str | None) -> bool:
     package = str(module).split(".")[0]
     if package in sys.stdlib_module_names or package in ("builtins", "torch", "numpy"):
         return package != "__main__"
-    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    file = getattr(sys.modules.get(str(module)), "__file__", None) or ""
     places = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
     return bool(file) and any(place and file.startswith(place) for place in places)
 

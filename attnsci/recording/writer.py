@@ -311,9 +311,12 @@ class Store:
         return True
 
     def stored_bytes(self, index: int) -> int:
-        """Return the size on disk of chunk `index` over all layers."""
-        folders = (self.path / label / "activation" / "c" / str(index) for label in self.labels)
-        return sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+        """Return the size on disk of chunk `index` over all layers and what stands beside them."""
+        parts = [f"{label}/activation" for label in self.labels]
+        parts += [*(f"{label}/{N_CALLS}" for label in self.calls), DIGESTS]
+        folders = (self.path / part / "c" / str(index) for part in parts)
+        files = (file for folder in folders for file in (folder, *folder.rglob("*")))
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def layer(self, label: str) -> Layer:
         """Return how a stored layer is kept."""
