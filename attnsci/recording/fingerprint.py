@@ -43,7 +43,7 @@ _SAYS_NOTHING = {
     "__doc__", "__module__", "__dict__", "__weakref__", "__annotations__", "__qualname__",
     "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__abstractmethods__", "_abc_impl", "__parameters__",
-    "__orig_bases__", "__match_args__", "__dataclass_params__", "__dataclass_fields__",
+    "__orig_bases__", "__match_args__", "__slotnames__", "__dataclass_params__", "__dataclass_fields__",
 }  # fmt: skip
 
 

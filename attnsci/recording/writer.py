@@ -161,6 +161,10 @@ class Store:
 
         if not self.path.exists():
             raise RecordingError(f"There is no recording at {self.path}. Check the path.")
+        if mode == "r+":
+            # Zarr writes beside and renames; a kill between the two leaves these.
+            for partial in self.path.rglob("*.partial"):
+                partial.unlink(missing_ok=True)
         try:
             self.root = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)
             self.attrs = dict(self.root.attrs)
