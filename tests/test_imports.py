@@ -15,11 +15,7 @@ PACKAGE = Path(attnsci.__file__).parent
 
 # Each room and the rooms it may import, besides itself and the ground floor.
 GROUND = {
-<<<<<<< HEAD
-    "errors", "checks", "provenance", "seeds", "files", "devices", "interrupts", "_torchvision"
-=======
     "errors", "checks", "provenance", "seeds", "files", "interrupts", "devices", "_torchvision",
->>>>>>> runs
 }  # fmt: skip
 ARROWS: dict[str, set[str]] = {
     "geometry": set(),
