@@ -14,7 +14,10 @@ import attnsci
 PACKAGE = Path(attnsci.__file__).parent
 
 # Each room and the rooms it may import, besides itself and the ground floor.
-GROUND = {"errors", "checks", "provenance", "seeds", "files", "devices", "_torchvision"}
+GROUND = {
+    "errors", "checks", "provenance", "seeds", "files", "contents", "numerals", "devices",
+    "_torchvision",
+}  # fmt: skip
 ARROWS: dict[str, set[str]] = {
     "geometry": set(),
     "gaze": {"geometry"},

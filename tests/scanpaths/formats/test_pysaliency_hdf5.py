@@ -249,7 +249,7 @@ def _change(name, value):
         (_change("scanpaths/xs", None), "xs"),
         (_change("scanpaths/xs", np.zeros((2, 3))), r"ys is \(3, 3\) and xs \(2, 3\)"),
         (_change("scanpaths/xs", np.zeros(3)), "must be"),
-        (_change("scanpaths/xs", np.full((3, 3), b"a")), "could not convert"),
+        (_change("scanpaths/xs", np.full((3, 3), b"a")), "xs holds .S1, not numbers"),
         (_change("scanpaths/n", [0, 1]), r"n is \(2,\) for 3 rows"),
         (_change("scanpaths/n", [0, 1, -1]), "holds -1 to 1"),
         (_change("scanpaths/n", [0, 1, 2**60]), "must be places"),
