@@ -197,7 +197,7 @@ def parse_events(path: Path) -> Events:
     begins: list[float] = []
     unended: list[int] = []
     known: set[tuple] = set()
-    block, recording = 0, False
+    block, recording, heard = 0, False, 0
     for line in LINE.finditer(words):
         kind, rest, at = line[1], line[2].strip(), line.start()
         if kind in COLUMNS:
@@ -207,6 +207,7 @@ def parse_events(path: Path) -> Events:
                 raise _damaged(f"an {kind} that comes twice", words, at, path)
             known.add(key)
             rows[kind].append((block, *event))
+            heard = len(rows["MSG"])
         elif kind == "EVENTS":
             if rest.split()[:1] not in ([], ["GAZE"]):
                 raise InvalidInput(
@@ -220,9 +221,12 @@ def parse_events(path: Path) -> Events:
             if recording:
                 unended.append(block)
                 block += 1
+                # What was said since the last event may tell of the recording that now begins.
+                rows["MSG"][heard:] = [(block, *message[1:]) for message in rows["MSG"][heard:]]
             begins.append(_time("START", rest, words, at, path))
-            if begins[-1] in begins[-2:-1]:
+            if ("START", begins[-1]) in known:
                 raise _damaged("a recording that begins twice", words, at, path)
+            known.add(("START", begins[-1]))
             recording = True
         else:
             _time("END", rest, words, at, path)
@@ -373,16 +377,34 @@ def _averaged(fixations: "pd.DataFrame") -> "pd.DataFrame":
         left, right = (trial[trial["eye"] == code] for code in ("L", "R"))
         if left.empty or right.empty:
             continue
-        end = np.minimum.outer(left["end"].to_numpy(), right["end"].to_numpy())
-        overlap = end - np.maximum.outer(left["time"].to_numpy(), right["time"].to_numpy())
-        partner = overlap.argmax(1)
-        mutual = overlap.argmax(0)[partner] == np.arange(len(left))
-        mutual &= overlap.max(1) >= 0
-        both = [left[mutual], right.iloc[partner[mutual]]]
+        one, other = _best_overlaps(left, right)
+        both = [left.iloc[one], right.iloc[other]]
         numbers = ["time", "end", "duration", "x", "y"]
         mean = sum(eye[numbers].to_numpy() for eye in both) / 2
         pairs.append(both[0].assign(**dict(zip(numbers, mean.T, strict=True))))
     return pd.concat(pairs) if pairs else fixations.iloc[:0]
+
+
+def _best_overlaps(left: "pd.DataFrame", right: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of fixations that overlap each other most in time, in `left`'s order."""
+    import pandas as pd
+
+    by_time = np.argsort(right["time"].to_numpy(), kind="stable")
+    begin, end = (right[name].to_numpy()[by_time] for name in ("time", "end"))
+    # Those between overlap or nearly so; all others cannot.
+    first = np.searchsorted(np.maximum.accumulate(end), left["time"].to_numpy(), side="left")
+    last = np.searchsorted(begin, left["end"].to_numpy(), side="right")
+    counts = np.maximum(last - first, 0)
+    one = np.repeat(np.arange(len(left)), counts)
+    place = np.arange(len(one)) - np.repeat(np.cumsum(counts) - counts, counts) + first[one]
+    overlap = np.minimum(left["end"].to_numpy()[one], end[place])
+    overlap = overlap - np.maximum(left["time"].to_numpy()[one], begin[place])
+    pairs = pd.DataFrame({"one": one, "other": by_time[place], "overlap": overlap})
+    pairs = pairs[pairs["overlap"] >= 0].sort_values(["one", "other"], kind="stable")
+    best = pairs.loc[pairs.groupby("one")["overlap"].idxmax()]
+    wanted = pairs.loc[pairs.groupby("other")["overlap"].idxmax()].set_index("other")["one"]
+    best = best[best["other"].map(wanted).to_numpy() == best["one"].to_numpy()]
+    return best["one"].to_numpy(), best["other"].to_numpy()
 
 
 def _display(found: list[tuple[float, ...]], path: Path, notes: list[str]) -> Viewing:

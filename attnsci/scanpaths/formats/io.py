@@ -82,7 +82,7 @@ def read_scanpaths(
         )
     try:
         found = chosen.read(path, viewing, **options)
-    except AttnsciError:
+    except (AttnsciError, Warning):  # a warning that the user made an error
         raise
     except Exception as error:  # a damaged file makes parsers raise whatever there is
         raise DatasetCorrupt(

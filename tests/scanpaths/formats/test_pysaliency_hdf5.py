@@ -142,7 +142,9 @@ def sets(draw):
 def test_what_is_written_is_read_back(made, kind, tmp_path):
     write_scanpaths(made, tmp_path / "a.hdf5", kind)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(?s).*median fixation lasts")
+        warnings.filterwarnings(
+            "ignore", "(?s).*(median fixation lasts|farther off the image|between 0 and 1)"
+        )
         back = read_scanpaths(tmp_path / "a.hdf5", VIEWING)
     if not int(made["n_fixations"].sum()):
         made = made.drop_vars("onset", errors="ignore")
