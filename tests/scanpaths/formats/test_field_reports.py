@@ -16,6 +16,7 @@ from attnsci.errors import AttnsciError, DatasetCorrupt, DatasetNotFound, Invali
 from attnsci.gaze import from_arrays, to_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths.formats.io import read_scanpaths, write_scanpaths
+from attnsci.scanpaths.formats.pymovements import from_pymovements
 
 VIEWING = Viewing(1280, 1024)
 DATA_VIEWER = {
@@ -297,6 +298,24 @@ def test_a_pipe_in_a_tree_does_not_hang(tmp_path, name):
     for options in ({}, {"format": name}):
         with pytest.raises(AttnsciError):
             read_scanpaths(tmp_path / "tree", VIEWING, **options)
+
+
+def test_events_that_come_twice_are_taken_once_and_contradicting_ones_refused():
+    events = pd.DataFrame(
+        {
+            "name": "fixation",
+            "onset": [0, 300, 300],
+            "offset": [200, 500, 500],
+            "location": [[10.0, 5.0], [20.0, 6.0], [20.0, 6.0]],
+        }
+    )
+    names = {"image": "a", "observer": "1"}
+    with pytest.warns(UserWarning, match="1 of 3 fixations that come twice are left out"):
+        found = from_pymovements(events, viewing=VIEWING, **names)
+    assert found["x"].values.tolist() == [[10, 20]]
+    events.at[2, "location"] = [21.0, 6.0]
+    with pytest.raises(InvalidInput, match="'1' on image 'a' begin at 300 and differ; 1 such"):
+        from_pymovements(events, viewing=VIEWING, **names)
 
 
 # --- what unpacks without bound ------------------------------------------------------------------
