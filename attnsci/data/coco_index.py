@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from attnsci.contents import parse_json
 from attnsci.data.coco_selection import Rule, select_objects
 from attnsci.data.places import prepare_cache
 from attnsci.errors import DatasetCorrupt, DatasetNotFound
@@ -122,10 +123,7 @@ def parse(content: bytes, path: Path) -> dict[str, Any]:
     DatasetCorrupt
         If it is no JSON, or not COCO's; the message says what is missing where.
     """
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DatasetCorrupt(f"{path} is no JSON: {error}. Get it anew.") from error
+    data = parse_json(content, path)
     if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in _PARTS):
         holds = sorted(data) if isinstance(data, dict) else type(data).__name__
         raise DatasetCorrupt(
@@ -190,7 +188,8 @@ def _whole(value: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def build_index(data: Mapping[str, Any], checksum: str, rule: Rule, path: Path) -> PairIndex:
