@@ -1,7 +1,10 @@
 """The ``attnsci`` command: parse, call the library, turn errors into one line."""
 
 import argparse
+import contextlib
 import dataclasses
+import importlib.metadata
+import math
 import os
 import sys
 import traceback
@@ -12,7 +15,9 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from attnsci.errors import AttnsciError
+from attnsci.errors import AttnsciError, InvalidInput
+from attnsci.files import claim
+from attnsci.interrupts import exit_status, raised
 from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
 from attnsci.papers.object_attention import coco_commands
 from attnsci.papers.object_attention import commands as object_attention
@@ -29,7 +34,13 @@ Paper = Literal["object-attention", "neva", "ram", "what-where"]
 Scale = Literal["quick", "default", "paper"]
 Task = Literal["digits", "coco"]
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+BUG = 70  # EX_SOFTWARE of sysexits.h
+_NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
+)
 
 
 def _choices(literal: Any, form: str = "{%s}") -> Any:
@@ -215,7 +226,9 @@ class EvaluateCommand:
 
     def run(self) -> None:
         """Run the family's command."""
-        self.family.run()
+        out = self.family.out
+        with contextlib.nullcontext() if out is None else claim(out):
+            self.family.run()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -339,6 +352,36 @@ def _one_line(message: Warning | str, *place: Any) -> None:
     print(f"attnsci: warning: {message}", file=sys.stderr)
 
 
+def _check_numbers(settings: Any) -> None:
+    """Raise `InvalidInput` for a seed or a number that no command can use."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            _check_numbers(value)
+        elif field.name == "seed" and not 0 <= value < 2**63:
+            raise InvalidInput(f"seed must be a whole number from 0 to 2**63 - 1; got {value}.")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InvalidInput(f"{field.name} must be a finite number; got {value}.")
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """Return what to print of an error, and the exit code."""
+    if isinstance(error, AttnsciError):
+        return str(error), 1
+    reason = (str(error).splitlines() or [""])[0]
+    # torch reports it as a RuntimeError on a CPU, and as its subclass on an accelerator.
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    ):
+        return f"This needs more memory than there is ({reason or 'MemoryError'}). Ask for less.", 1
+    return (
+        f"a bug in attnsci {importlib.metadata.version('attnsci')}: {type(error).__name__}: "
+        f"{reason}. Please report it on the project's issue page, with the command and what it "
+        "prints with --debug.",
+        BUG,
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
@@ -351,23 +394,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 if all went well; 1 after an error, which is one message on stderr; 2 if the arguments
-        cannot be understood; 130 after Ctrl-C.
+        cannot be understood; 70 after a bug of ours; 130 after Ctrl-C, 143 after SIGTERM, 129 if
+        the terminal was closed.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), raised():
             warnings.showwarning = _one_line  # type: ignore[assignment]
-            return parse(arguments).command.run() or 0
+            command = parse(arguments).command
+            _check_numbers(command)
+            return command.run() or 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt as stop:
         print(f"attnsci: {str(stop) or 'interrupted'}", file=sys.stderr)
-        return INTERRUPTED
+        return exit_status(stop)
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except AttnsciError as error:
+    except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
-        print(f"attnsci: error: {error}", file=sys.stderr)
-        return 1
+        message, status = _explain(error)
+        print(f"attnsci: error: {message}", file=sys.stderr)
+        return status

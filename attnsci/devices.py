@@ -1,12 +1,14 @@
 """Where to compute: a device by name, refused at once if the machine has none."""
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from attnsci.checks import check_option
 from attnsci.errors import InvalidInput
 
 if TYPE_CHECKING:
     import torch
+    from lightning_fabric import Fabric
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -42,3 +44,16 @@ def pick_device(name: str = "auto") -> "torch.device":
             f"{', '.join(available)} on this machine. Choose one of these, or auto."
         )
     return torch.device(available[0] if name == "auto" else name)
+
+
+def make_fabric(device: str = "cpu", devices: int = 1, precision: Any = "32-true") -> "Fabric":
+    """Return Lightning's Fabric for `devices` of a kind, also where SLURM is installed.
+
+    Where ``srun`` is on the PATH Lightning hints at it, though the command runs just as well
+    without it, on a cluster's login node for one.
+    """
+    from lightning_fabric import Fabric
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The `srun` command is available")
+        return Fabric(accelerator=device, devices=devices, precision=precision)

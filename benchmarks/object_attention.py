@@ -32,7 +32,6 @@ from pathlib import Path
 import coco_reference
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,6 +40,7 @@ from attnsci._torchvision import load_torchvision
 from attnsci.data import BarScenes, Digits, DigitScenes, load_mnist
 from attnsci.data.coco import load_coco_pairs
 from attnsci.data.coco_scenes import CocoScenes
+from attnsci.devices import make_fabric
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.models.zoo import load_model
 from attnsci.papers.object_attention.measure import show_bars
@@ -292,7 +292,7 @@ def contests(full: bool) -> list[Contest]:
     # Training works on copies, so that evaluation sees the same weights throughout.
     objective = DigitObjective(ObjectAttentionTraining(source="bundled"))
     objective.model.load_state_dict(model.state_dict())
-    optimizer, fabric = objective.optimizer(), Fabric(accelerator="cpu", devices=1)
+    optimizer, fabric = objective.optimizer(), make_fabric()
     learner = Published().take(model)
     adam = torch.optim.Adam(learner.parameters(), lr=1e-3)
 
@@ -412,7 +412,7 @@ def photograph_contests(folder: Path) -> list[Contest]:
             torch.testing.assert_close(found[0], run.logits[:, phase, -1], atol=1e-4, rtol=1e-3)
             torch.testing.assert_close(found[2], run.masked_input[:, phase], atol=1e-4, rtol=1e-3)
     adam = torch.optim.Adam(learner.parameters(), lr=1e-4)
-    optimizer, fabric = objective.optimizer(), Fabric(accelerator="cpu", devices=1)
+    optimizer, fabric = objective.optimizer(), make_fabric()
 
     def train_published() -> None:
         for logits, label, gated, target in coco_reference.published_phases(

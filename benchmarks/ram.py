@@ -34,13 +34,13 @@ from pathlib import Path
 import numpy as np
 import ram_reference
 import torch
-from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from attnsci._torchvision import load_torchvision
 from attnsci.data.digits import Digits, load_mnist
+from attnsci.devices import make_fabric
 from attnsci.models.neva_walk import computes_bfloat16
 from attnsci.models.ram import RAM
 from attnsci.models.ram_policies import ReplayPolicy
@@ -302,7 +302,7 @@ def steps(images: dict[int, Tensor], labels: Tensor, digits: Digits) -> list[Con
 def _updates(objective: RAMObjective, precision: str, fresh: bool = False) -> Callable[[], object]:
     """Return the trainer's update, of one batch again and again or of the next ones."""
     plugin = {"float32": "32-true", "bfloat16": "bf16-mixed"}[precision]
-    fabric = Fabric(accelerator="cpu", devices=1, precision=plugin)
+    fabric = make_fabric(precision=plugin)
     model, optimizer = fabric.setup(objective.model, objective.optimizer())
     model.mark_forward_method("rollout")
     if not fresh:

@@ -578,3 +578,37 @@ def test_readme_names_the_two_commands():
     assert 'pip install -e ".[test]" -c constraints.txt && pytest' in text
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+@pytest.mark.parametrize("command", [["reproduce", "ram"], ["train", "ram"], ["train", "where"]])
+def test_a_seed_out_of_range_is_an_error_of_ours(command, seed, capsys):
+    assert cli.main([*command, "--seed", seed]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"attnsci: error: seed must be a whole number from 0 to 2**63 - 1; got {seed}."
+    ]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400"])
+def test_numbers_that_are_not_finite_are_refused(value, capsys):
+    assert cli.main(["scanpath", "generate", "x.png", "--retention", value]) == 1
+    assert "retention must be a finite number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (ZeroDivisionError("oh"), 70, "a bug in attnsci .*: ZeroDivisionError: oh. Please report"),
+        (MemoryError(), 1, "more memory than there is"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"), 1, "more memory than"),
+    ],
+)
+def test_the_unexpected_is_one_line(error, status, said, monkeypatch, capsys):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr("attnsci.cli.Info.run", fail)
+    assert cli.main(["info"]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(f"attnsci: error: .*{said}", line)

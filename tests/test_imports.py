@@ -15,8 +15,8 @@ PACKAGE = Path(attnsci.__file__).parent
 
 # Each room and the rooms it may import, besides itself and the ground floor.
 GROUND = {
-    "errors", "checks", "provenance", "seeds", "files", "contents", "numerals", "devices",
-    "_torchvision",
+    "errors", "checks", "provenance", "seeds", "files", "contents", "numerals", "interrupts",
+    "devices", "_torchvision",
 }  # fmt: skip
 ARROWS: dict[str, set[str]] = {
     "geometry": set(),

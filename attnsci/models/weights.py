@@ -77,7 +77,8 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated or no safetensors file.
+        If the file is missing, truncated or no safetensors file, if its record is no JSON object,
+        or if a weight is NaN or infinite.
     """
     if not Path(path).is_file():
         raise CheckpointError(f"There are no weights at {path}.")
@@ -89,8 +90,17 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             scale = state.pop(name + _SCALE)
             state[name] *= scale.view(-1, *[1] * (state[name].ndim - 1))
         record = json.loads(metadata.get(RECORD, "{}"))
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
+        # RuntimeError: brackets nested too deep for JSON, scales that do not fit their weights.
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}.") from error
+    if not isinstance(record, dict):
+        raise CheckpointError(
+            f"{path} is damaged: its record must be a JSON object, and is a "
+            f"{type(record).__name__}."
+        )
+    false = [name for name, value in state.items() if not bool(value.isfinite().all())]
+    if false:
+        raise CheckpointError(f"{path} is damaged: {false[0]} holds weights that are not finite.")
     return state, record
 
 

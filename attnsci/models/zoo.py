@@ -94,7 +94,7 @@ def load_model(name_or_path: str | Path) -> Pretrained:
         path = PRETRAINED / f"{name_or_path}.safetensors"
     state, record = load_weights(path)
     family = record.get("model", "nothing")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise CheckpointError(
             f"{path} does not say that it holds an {' or '.join(FAMILIES)} network; it says "
             f"{family!r}. Give a file that a training run wrote."
@@ -104,7 +104,7 @@ def load_model(name_or_path: str | Path) -> Pretrained:
         config: Any = from_json(config_class, to_json(record["config"]))
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are about to go
             model = network(config)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise CheckpointError(
             f"{path} carries no configuration that makes a network: {error!r}. Export the weights "
             "again from their training run."

@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from attnsci.errors import RecordingError
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, recover
 from attnsci.provenance import provenance, to_json
 from attnsci.recording.writer import codecs
 
@@ -133,6 +133,8 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     RecordingError
         If the store is absent, truncated or damaged: a lost chunk never becomes NaN.
     """
+    if not Path(path).exists():
+        recover(path)  # a kill may have come between the two renames
     try:
         _check_whole(Path(path))
         return xr.open_zarr(path, consolidated=False, chunks=None).load()

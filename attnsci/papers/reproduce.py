@@ -8,6 +8,7 @@ from typing import Literal, Protocol, get_args
 
 from attnsci.checks import check_known, check_option
 from attnsci.errors import InvalidInput
+from attnsci.files import claim
 from attnsci.training.configs import Device
 
 PAPERS = {
@@ -106,6 +107,8 @@ def reproduce(
         If there is no such paper.
     InvalidInput
         If photographs are given without annotations, or for papers that show none.
+    InUse
+        If another process draws this paper there.
     """
     names = list(papers or PAPERS)
     scale = scale or ("default" if papers else "quick")
@@ -129,6 +132,7 @@ def reproduce(
             task, folder, file,
         )  # fmt: skip
         paper: Paper = importlib.import_module(PAPERS[name])
-        written = paper.reproduce(request)
+        with claim(request.out):
+            written = paper.reproduce(request)
         tables += [path for path in written if path.name == "results.md"]
     return tables

@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from attnsci.interrupts import resumable
 from attnsci.provenance import stable_hash
 from attnsci.training.configs import Device, Precision
 
@@ -58,9 +59,5 @@ class TrainingRun(abc.ABC):
 
     def run(self) -> None:
         """Train to the end, draw how it went and say what came out."""
-        try:
+        with resumable(self.folder):
             print(self.train())
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped; the same command goes on from what is saved in {self.folder}"
-            ) from None

@@ -1,9 +1,9 @@
 """Recording: the context manager `Recorder` and the one-call `record`."""
 
-import hashlib
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,13 @@ import numpy as np
 
 from attnsci.checks import check_option, check_positive
 from attnsci.errors import InvalidInput, RecordingError
+from attnsci.files import claim
 from attnsci.provenance import provenance as make_provenance
-from attnsci.provenance import state_hash, to_json, versions
-from attnsci.recording import schema
-from attnsci.recording.hooks import Session, fit_components, state_without_compile
+from attnsci.provenance import to_json, versions
+from attnsci.recording import fingerprint, schema
+from attnsci.recording.forward import Forward, Run, check_forward
+from attnsci.recording.hooks import Session, fit_components, settle
+from attnsci.recording.kinds_of_models import check_model
 from attnsci.recording.recording import Recording, label_array, open_recording
 from attnsci.recording.sites import (
     Resolved,
@@ -23,13 +26,30 @@ from attnsci.recording.sites import (
     components,
     resolve,
 )
-from attnsci.recording.stimuli import as_batch, batches, count_stimuli, to_model
-from attnsci.recording.writer import CHECK, LEDGER, N_CALLS, MemorySink, Store, StoreSink, storing
+from attnsci.recording.stimuli import (
+    Indexed,
+    Stream,
+    batches,
+    count_stimuli,
+    describe_source,
+    source,
+)
+from attnsci.recording.writer import (
+    DIGESTS,
+    LEDGER,
+    N_CALLS,
+    SIZES,
+    VOLATILE,
+    MemorySink,
+    Store,
+    StoreSink,
+    storing,
+)
 
 if TYPE_CHECKING:
     import torch
 
-_RESERVED = {"stimulus", "time", LEDGER, CHECK, N_CALLS}
+_RESERVED = {"stimulus", "time", LEDGER, SIZES, DIGESTS, N_CALLS}
 _MAX_MEMORY = 512 * schema.MEBIBYTE
 
 
@@ -47,7 +67,7 @@ class Recorder:
     model : torch.nn.Module
         What runs. It stays on its device.
     sites : str, Site or list of them
-        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+        What to record: names of modules, patterns, names of taps, `Site` objects.
     store : path-like, optional
         A Zarr store to stream to. Default: memory.
     n_stimuli : int, optional
@@ -66,6 +86,10 @@ class Recorder:
         Of the model's draws.
     grad : bool
         Let autograd work while the model runs; what is kept is detached all the same.
+    resume_key : str, optional
+        Stands for whatever of the model, the sites or the call cannot be compared on a resume
+        (an open file, a foreign function in C), which a store refuses without it. Give another
+        text for every other content.
     provenance : mapping, optional
         More facts to keep with the recording.
     max_memory : int
@@ -91,7 +115,7 @@ class Recorder:
     def __init__(
         self,
         model: "torch.nn.Module",
-        sites: str | Site | Iterable[str | Site],
+        sites: str | Site | Iterable[str | Site | Resolved],
         *,
         store: str | os.PathLike[str] | None = None,
         n_stimuli: int | None = None,
@@ -102,6 +126,7 @@ class Recorder:
         resume: bool = True,
         seed: int = 0,
         grad: bool = False,
+        resume_key: str | None = None,
         provenance: Mapping[str, Any] | None = None,
         max_memory: int = _MAX_MEMORY,
     ) -> None:
@@ -116,9 +141,11 @@ class Recorder:
             )
         self.model, self.n_stimuli, self.batch_size = model, n_stimuli, batch_size
         self.dtype, self.chunk, self.max_memory = dtype, chunk, max_memory
-        self.seed, self.grad = seed, grad
+        self.seed, self.grad, self.resume_key = seed, grad, resume_key
         self.recording: Recording | None = None
         self._facts = dict(provenance or {})
+        # What `record` knows of the stimuli and the call beyond what it was told: compared, too.
+        self._facts_of_stimuli: dict[str, Any] = {}
         self._resolved = _resolve(model, sites, reduce)
         self._sites = {resolved.label: resolved.site for resolved in self._resolved}
         self._session = Session(model, self._resolved, seed=seed, grad=grad)
@@ -132,15 +159,28 @@ class Recorder:
         self._layers: list[schema.Layer] = []
         self._pending: dict[str, list[tuple[int, torch.Tensor]]] = {}
         self._coords: list[dict[str, np.ndarray]] = []
-        self._coords_hash = "unknown until the end"
-        self._images = hashlib.blake2b(digest_size=16)
-        self._digest = hashlib.blake2b(digest_size=8)
-        self._index = self._seen = self._n = 0
+        self._model: dict[str, Any] = {}
+        # One row a stimulus: digests of what was shown and of the coordinates.
+        self._digests: list[np.ndarray] = []
+        self._inputs: np.ndarray | None = None  # of the open batch, where the model's calls tell
+        self._index = self._seen = self._n = self._calls = 0
         self._open = self._skip = False
+        self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> "Recorder":
-        self._weights = state_hash(state_without_compile(self.model))
-        self._session.__enter__()
+        import torch
+
+        strict = self._store is not None and self.resume_key is None
+        with contextlib.ExitStack() as stack:
+            if self._store is not None:
+                stack.enter_context(claim(self._store.path))
+            self._model = fingerprint.describe_model(self.model, refuse=strict)
+            stack.enter_context(self._session)
+            # Scripted modules refuse the method, and call hooks all the same.
+            before = torch.nn.Module.register_forward_pre_hook
+            handle = before(self.model, self._note_inputs, with_kwargs=True, prepend=True)
+            stack.callback(handle.remove)
+            self._exit = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -149,13 +189,15 @@ class Recorder:
                 self._end_batch()
                 self._finish()
         finally:
-            self._session.__exit__()
             if self._sink is not None:
                 self._sink.close()
+            self._exit.close()
 
     # --- batches -------------------------------------------------------------------------------
 
-    def batch(self, coords: Mapping[str, Any] | None = None, n: int | None = None) -> bool:
+    def batch(
+        self, coords: Mapping[str, Any] | None = None, n: int | None = None, stimuli: Any = None
+    ) -> bool:
         """Open the next batch.
 
         Parameters
@@ -163,28 +205,39 @@ class Recorder:
         coords : mapping of str to array-like of shape (N,), optional
             What is known of each stimulus: label, orientation, condition …
         n : int, optional
-            Number of stimuli; needed where `coords` is empty.
+            Number of stimuli; needed where neither `coords` nor `stimuli` tells.
+        stimuli : tensor or array of shape (N, ...), optional
+            What is shown, for the comparison on a resume. Without it a store compares what the
+            model is called with, so that the model has to run again.
 
         Returns
         -------
         bool
-            False where a resumed store holds this batch already: the model need not run.
+            False where a resumed store holds this batch already, of the same `stimuli`: the
+            model need not run. Without `stimuli` always True: the model runs, and what it is
+            called with is compared with what was recorded.
 
         Raises
         ------
         InvalidInput
             If lengths or names do not fit.
         StorageError, RecordingError
-            If an earlier batch could not be written, or did not fit the first one.
+            If an earlier batch could not be written, or did not fit the first one, or if the
+            stimuli are not those that a resumed store was recorded from.
         """
         given = dict(coords or {})
         if n is None:
-            if not given:
+            sized = stimuli if stimuli is not None else next(iter(given.values()), None)
+            if sized is None:
                 raise InvalidInput("recorder.batch() needs coords, or n=, the number of stimuli.")
-            n = len(next(iter(given.values())))
-        return self._begin({k: schema.plain(k, v, n) for k, v in given.items()}, n, b"")
+            n = len(sized)
+        if stimuli is not None and len(stimuli) != n:
+            raise InvalidInput(f"stimuli= has {len(stimuli)} entries for a batch of {n}.")
+        rows = None if stimuli is None else fingerprint.row_digests(stimuli)
+        return self._begin({k: schema.plain(k, v, n) for k, v in given.items()}, n, rows)
 
-    def _begin(self, coords: dict[str, np.ndarray], n: int, image: bytes) -> bool:
+    def _begin(self, coords: dict[str, np.ndarray], n: int, shown: np.ndarray | None) -> bool:
+        """Open a batch; `shown` are the digests of its stimuli, None where the calls will tell."""
         self._end_batch()
         if self._sink is None:
             self._sink = self._make_sink(n)
@@ -195,17 +248,43 @@ class Recorder:
                 f"{list(self._coords[0])}."
             )
         self._coords.append(coords)
-        self._images.update(image)
-        self._digest.update(schema.coords_digest(coords).digest() + image)
+        named = fingerprint.coord_digests(coords, n)
+        self._inputs = np.zeros(n, np.uint64) if shown is None else None
+        self._calls = 0
+        digests = np.stack([named if shown is None else shown, named], 1)
         self._n = n
         self._skip = self._sink.finished(self._seen)
+        if self._skip and shown is not None and isinstance(self._sink, StoreSink):
+            self._sink.verify(self._seen, digests)
+        self._digests.append(digests)
         if self._layers and not self._skip:
             self._aim(self._sink)
         elif not self._skip:
             self._collect()
         self._session.begin(self._index, n, skip=self._skip)
         self._open = True
-        return not self._skip
+        return not self._skip or shown is None
+
+    def _note_inputs(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Take what the model is called with into the digests of the open batch."""
+        if self._inputs is not None and self._open:
+            call = fingerprint.input_digests([args, kwargs], self._n)
+            self._inputs = fingerprint.chained(self._inputs, call)
+            self._calls += 1
+
+    def _settle_inputs(self) -> None:
+        """Enter what the model was called with; compare it where the store holds the batch."""
+        if self._inputs is None:
+            return
+        if self._store is not None and not self._calls:
+            raise RecordingError(
+                f"Batch {self._index} was not shown to the model by a call of the model itself, "
+                "so that a resume could not tell what it saw. Give recorder.batch(coords, "
+                "stimuli=...)."
+            )
+        self._digests[-1][:, 0] = self._inputs
+        if self._skip and isinstance(self._sink, StoreSink):
+            self._sink.verify(self._seen, self._digests[-1])
 
     def _check_length(self, n: int) -> None:
         total, stop = self.n_stimuli, self._seen + n
@@ -248,6 +327,7 @@ class Recorder:
         if not self._open or self._sink is None:
             return
         self._open = False
+        self._settle_inputs()
         calls = {}
         if not self._skip:
             if not self._layers:
@@ -259,15 +339,8 @@ class Recorder:
                 elif probe.slots != layer.shape[0]:
                     raise probe.ragged(layer.shape[0], probe.slots)
         stop = self._seen + self._n
-        digest = int.from_bytes(self._digest.digest(), "little")
         if not self._skip:
-            self._sink.commit(digest, calls)
-        if isinstance(self._sink, StoreSink):
-            chunk = self._sink.store.chunk
-            if stop % chunk == 0 or stop == self.n_stimuli:
-                if self._skip:
-                    self._sink.verify(self._seen // chunk, digest)
-                self._digest = hashlib.blake2b(digest_size=8)
+            self._sink.commit(self._digests[-1], calls)
         self._seen, self._index = stop, self._index + 1
 
     def _first_batch(self) -> None:
@@ -283,13 +356,22 @@ class Recorder:
         layers = [
             self._session.probes[label].layer(self._pending[label]) for label in self._session.order
         ]
+        for layer in layers:
+            taken = ({*layer.coords, *_RESERVED} - {"stimulus"}) & set(self._coords[0])
+            if taken:
+                name = sorted(taken)[0]
+                raise InvalidInput(
+                    f"{name!r} is a coordinate of the stimuli and a name of layer "
+                    f"{layer.label!r}'s own. Call that of the stimuli something else, such as "
+                    f"'stimulus_{name}'."
+                )
         if isinstance(self._sink, StoreSink) and self._store and self._store.root is None:
             assert self.batch_size is not None and self.n_stimuli is not None
             chunk = schema.choose_chunk(
                 layers, self.batch_size, self.chunk, self.n_stimuli, self.max_memory
             )
             with storing(self._store.path):
-                self._store.create(layers, chunk, self.n_stimuli, self._signature())
+                self._store.create(layers, chunk, self.n_stimuli, self._signature(self._changed()))
         self._sink.open(layers)
         rows = self._sink.rows(self._seen, self._n)
         for label, copies in self._pending.items():
@@ -300,30 +382,51 @@ class Recorder:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def _signature(self) -> dict[str, Any]:
+    def _settings(self, *, refuse: bool) -> dict[str, Any]:
+        """Return what was asked for, as plain values."""
         return {
-            "model": schema.class_name(self.model),
-            "weights": self._weights,
-            "sites": {label: site.describe() for label, site in self._sites.items()},
+            "sites": {label: site.describe(refuse=refuse) for label, site in self._sites.items()},
             "dtype": self.dtype,
             "batch_size": self.batch_size,
             "chunk": self.chunk,
             "n_stimuli": self.n_stimuli,
-            "coords": self._coords_hash,
             "seed": self.seed,
             "grad": self.grad,
             "device": schema.device_of(self.model).type,
             "versions": versions(),
+            "resume_key": self.resume_key,
+            **{
+                name: fingerprint.describe(value, name, refuse=refuse)
+                for name, value in self._facts_of_stimuli.items()
+            },
         }
 
-    def _provenance(self, coords: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        config = getattr(self.model, "config", None)
+    def _changed(self) -> list[str]:
+        """Return what of the model its forward pass has changed: counters, values it keeps."""
+        now = fingerprint.describe_model(self.model, refuse=False)
+        places = fingerprint.differences(self._model, now)
+        fixed = {"training", "code", "class"}  # modes are ours here; code is never a state
+        return [place for place in places if place.rpartition(".")[2] not in fixed]
+
+    def _signature(self, changed: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what a resume compares, beside the digests of the stimuli."""
+        return {
+            VOLATILE: list(changed),
+            "model class": schema.class_name(self.model),
+            **self._settings(refuse=self.resume_key is None),
+            **self._model,
+        }
+
+    def _provenance(self) -> dict[str, Any]:
+        shown, named = np.concatenate(self._digests).T
         facts = {
-            **self._signature(),
+            **self._settings(refuse=False),
+            "model": schema.class_name(self.model),
+            "weights": self._model["weights"],
             "n_stimuli": self._seen,
-            "coords": schema.coords_digest(coords).hexdigest(),
-            "images": self._images.hexdigest(),
-            "config": schema.plain_config(config),
+            "images": fingerprint.digest(np.ascontiguousarray(shown).data),
+            "coords": fingerprint.digest(np.ascontiguousarray(named).data),
+            "config": schema.plain_config(getattr(self.model, "config", None)),
         }
         return dict(json.loads(to_json(make_provenance(**{**facts, **self._facts}))))
 
@@ -335,7 +438,7 @@ class Recorder:
                 + (f"; {self._store.path} can be resumed." if self._store else ".")
             )
         coords = schema.joined(self._coords)
-        facts = self._provenance(coords)
+        facts = self._provenance()
         if isinstance(self._sink, StoreSink):
             self.recording = self._finish_store(self._sink, coords, facts)
         elif self._sink is not None:
@@ -385,6 +488,7 @@ def record(
     stimuli: Any,
     sites: str | Site | Iterable[str | Site],
     *,
+    forward: Forward | None = None,
     store: str | os.PathLike[str] | None = None,
     batch_size: int = 64,
     chunk: int | None = None,
@@ -393,6 +497,7 @@ def record(
     resume: bool = True,
     seed: int = 0,
     grad: bool = False,
+    resume_key: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     max_memory: int = _MAX_MEMORY,
@@ -405,17 +510,28 @@ def record(
     model : torch.nn.Module
         Any model; it is called as ``model(image)`` and stays on its device.
     stimuli
-        What is shown: a tensor (N, C, H, W); an object with ``image`` (N, C, H, W) and
-        per-stimulus metadata (``coords()``, or dataclass fields of length N); a mapping or
-        `xarray.Dataset` with ``image`` and coordinates of length N; or an iterable of such
-        batches, or of (batch, coords), which is never held whole.
+        What is shown, in batches that are never held whole:
+
+        - a tensor or array (N, C, H, W), or a list of images (C, H, W) of one size;
+        - PIL images, a file, a folder (of folders, one a category), a list of paths;
+        - a torch ``Dataset`` or ``DataLoader`` of images or (image, label);
+        - a mapping, data frame or `xarray.Dataset` with ``image`` and coordinates of length N;
+        - an object with ``image`` and per-stimulus metadata (``coords()``, or dataclass fields
+          of length N), or a set whose slices are such objects;
+        - an iterable of such batches, of (batch, labels) or of (batch, coords).
+
+        uint8 is shown as value / 255 in float32; other integers and booleans as they are.
     sites : str, Site or list of them
-        What to record: names of modules, `fnmatch` patterns, names of taps, `Site` objects.
+        What to record: names of modules, patterns, names of taps, `Site` objects.
+    forward : callable, optional
+        How the model is called, ``forward(model, image, coords)``: for models that take more
+        than an image, or have other methods. `image` (n, ...) is on the model's device, floats
+        in its dtype; `coords` are arrays (n,), with ``stimulus``, counted from 0.
     store : path-like, optional
         A Zarr store to stream to, resumed if it was begun before. Default: memory.
     batch_size : int
         Stimuli a forward pass.
-    chunk, dtype, reduce, resume, seed, grad, provenance, max_memory
+    chunk, dtype, reduce, resume, seed, grad, resume_key, provenance, max_memory
         As for `Recorder`; here `reduce` may also be "pca:K", fitted in a pass of its own.
     progress : bool, optional
         Show a bar. Default: only on a terminal.
@@ -433,7 +549,9 @@ def record(
     UnknownName
         If a site names no module and no tap.
     InvalidInput
-        If stimuli or settings cannot be used.
+        If stimuli or settings cannot be used, or the model cannot be run on them.
+    DatasetNotFound, DatasetCorrupt
+        If a picture is missing or damaged.
     RecordingError
         If the model cannot be recorded as asked, or `store` holds another recording.
     StorageError
@@ -447,55 +565,80 @@ def record(
     >>> recording = record(model, stimuli, ["0", "1"])
     >>> recording["0"].dims
     ('stimulus', 'time', 'channel', 'y', 'x')
+
+    A model that takes more than an image:
+
+    >>> readout = torch.nn.Bilinear(4, 1, 2)
+    >>> trials = {"image": torch.rand(6, 4), "cue": [0.0, 1.0] * 3}
+    >>> def cued(model, image, coords):
+    ...     return model(image, torch.as_tensor(coords["cue"], dtype=image.dtype)[:, None])
+    >>> record(readout, trials, "", forward=cued)["output"].cue.values.tolist()
+    [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     """
     from tqdm import tqdm
 
     check_positive("batch_size", batch_size, integer=True)
-    total = count_stimuli(stimuli, n_stimuli)
-    sites = _fitted(model, stimuli, sites, reduce, batch_size, seed, grad)
+    check_model(model)
+    check_forward(forward)
+    run, shown = Run(model, forward), source(stimuli)
+    total = count_stimuli(shown, n_stimuli)
+    if store is not None and isinstance(shown, Stream) and shown.shuffled:
+        raise InvalidInput(
+            "The DataLoader gives another order each time, by which a store could not be resumed. "
+            "Make it with shuffle=False, or leave store=None."
+        )
+    fitted = _fitted(run, shown, sites, reduce, batch_size, seed, grad)
     recorder = Recorder(
-        model, sites, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
-        dtype=dtype, resume=resume, seed=seed, grad=grad, provenance=provenance,
-        max_memory=max_memory,
+        model, fitted, store=store, n_stimuli=total, batch_size=batch_size, chunk=chunk,
+        dtype=dtype, resume=resume, seed=seed, grad=grad, resume_key=resume_key,
+        provenance=provenance, max_memory=max_memory,
     )  # fmt: skip
-    whole = as_batch(stimuli)
-    if whole is not None:
-        recorder._coords_hash = schema.coords_digest(whole[1]).hexdigest()
+    recorder._session.stimuli_first = True
+    recorder._facts_of_stimuli["forward"] = forward
+    if isinstance(shown, Indexed) and shown.coords is not None and total is not None:
+        every = fingerprint.coord_digests(shown.coords, total)
+        recorder._facts_of_stimuli["coordinates"] = fingerprint.digest(every.data)
     hidden = None if progress is None else not progress
     with recorder, tqdm(total=total, unit="stimulus", disable=hidden, leave=False) as bar:
-        for image, coords in batches(stimuli, batch_size):
-            if recorder._begin(coords, len(image), schema.image_digest(image)):
-                model(to_model(image, model))
+        first = 0
+        for image, coords in batches(shown, batch_size):
+            if recorder._begin(coords, len(image), fingerprint.row_digests(image)):
+                run(image, coords, first)
+                settle(recorder._session, run, image, coords, first)
+            first += len(image)
             bar.update(len(image))
+        recorder._facts.setdefault("stimuli", describe_source(shown))
     assert recorder.recording is not None
     return recorder.recording
 
 
 def _fitted(
-    model: "torch.nn.Module",
-    stimuli: Any,
+    run: Run,
+    shown: Indexed | Stream,
     sites: str | Site | Iterable[str | Site],
     reduce: Any,
     batch_size: int,
     seed: int,
     grad: bool,
-) -> list[Site]:
+) -> list[Resolved]:
     """Return one site a layer, with principal components fitted where they are asked for."""
-    resolved = resolve(model, sites, reduce)
+    resolved = resolve(run.model, sites, reduce)
     ranks = {entry.label: components(entry.site.reduce) for entry in resolved}
-    if any(ranks.values()) and isinstance(stimuli, Iterable) and iter(stimuli) is stimuli:
+    if any(ranks.values()) and isinstance(shown, Stream) and isinstance(shown.items, Iterator):
         raise InvalidInput(
             "reduce='pca:K' passes over the stimuli twice, and a generator can be read once. "
             "Give a list, or an object whose __iter__ starts anew."
         )
-    images = (image for image, _ in batches(stimuli, batch_size))
-    bases = fit_components(model, resolved, images, ranks, seed=seed, grad=grad)
+    bases = fit_components(run, resolved, batches(shown, batch_size), ranks, seed=seed, grad=grad)
     return [
         replace(
-            entry.site,
-            name=entry.name,
-            label=entry.label,
-            reduce=bases.get(entry.label, entry.site.reduce),
+            entry,
+            site=replace(
+                entry.site,
+                name=entry.name,
+                label=entry.label,
+                reduce=bases.get(entry.label, entry.site.reduce),
+            ),
         )
         for entry in resolved
     ]

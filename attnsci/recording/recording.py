@@ -12,7 +12,7 @@ import numpy as np
 
 from attnsci.checks import check_known
 from attnsci.errors import InvalidInput, MissingDependency, RecordingError
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, recover
 from attnsci.recording.schema import FORMAT, Layer, with_index
 from attnsci.recording.writer import N_CALLS, Store, codecs, storing
 
@@ -310,6 +310,7 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     2
     """
     target = Path(path)
+    recover(target)  # a kill may have come between the two renames
     if target.suffix in NETCDF_SUFFIXES and target.is_file():
         return _open_saved(target, {"engine": "h5netcdf"})
     store = Store(target)

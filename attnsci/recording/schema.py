@@ -1,6 +1,5 @@
 """The shape of a recording: its stimuli, coordinates, dimensions, dtypes and signature."""
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping
@@ -12,12 +11,14 @@ import numpy as np
 from attnsci.checks import check_option
 from attnsci.errors import InvalidInput, RecordingError
 from attnsci.provenance import to_json
-from attnsci.recording.sites import Site, describe
+from attnsci.recording.fingerprint import describe
+from attnsci.recording.sites import Site
+from attnsci.recording.tokens import DIMS, token_coords
 
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 1
+FORMAT = 2
 MEBIBYTE = 2**20
 SMALLEST_CHUNK, LARGEST_CHUNK = 8 * MEBIBYTE, 64 * MEBIBYTE
 BUFFERS = 3  # one filling, two waiting for the disk
@@ -101,7 +102,10 @@ def plain(name: str, values: Any, n: int | None = None) -> np.ndarray:
         values = values.detach().cpu().numpy()
     # NumPy would turn [1, "a"] into text without a word.
     listed = isinstance(values, list | tuple) and any(isinstance(v, str) for v in values)
-    array = np.asarray(values, dtype=object if listed else None)
+    try:
+        array = np.asarray(values, dtype=object if listed else None)
+    except ValueError:  # lists of unequal length
+        array = np.empty((len(values), 0))
     if array.ndim != 1 or (n is not None and len(array) != n):
         raise InvalidInput(
             f"Coordinate {name!r} must have one value a stimulus, shape ({n or 'N'},); got "
@@ -137,35 +141,6 @@ def with_index(coords: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray
     return {"stimulus": np.arange(n), **coords}
 
 
-def coords_digest(coords: Mapping[str, np.ndarray]) -> "hashlib.blake2b":
-    """Return a digest of names, kinds and values."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name in sorted(coords):
-        values = coords[name]
-        digest.update(f"{name}:{values.dtype.kind}:{len(values)};".encode())
-        raw = "\0".join(values).encode() if values.dtype.kind == "O" else values.tobytes()
-        digest.update(raw)
-    return digest
-
-
-def image_digest(image: "torch.Tensor") -> bytes:
-    """Return bytes that name the pixels of `image` (N, ...), equal on every device.
-
-    Integer sums down the columns of each image: exact, ten times cheaper than hashing every
-    byte, and changed by any other image that a seed or a file could give.
-    """
-    import torch
-
-    image = image.detach().contiguous()
-    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    bits = image.view(kinds[image.element_size()])
-    if bits.ndim < 3:
-        return bits.cpu().numpy().tobytes()
-    if bits.is_cuda:
-        return bits.sum(-2, dtype=torch.int64).cpu().numpy().tobytes()
-    return bits.cpu().numpy().sum(-2, dtype=np.int64).tobytes()
-
-
 # --- the model and its layers ------------------------------------------------------------------
 
 
@@ -199,7 +174,7 @@ def torch_dtype(dtype: np.dtype) -> "torch.dtype":
 
 def words(value: Any, default: str) -> str:
     """Return a setting of a site as text for a layer's attributes."""
-    return default if value is None else str(describe(value))
+    return default if value is None else str(describe(value, refuse=False))
 
 
 def layer_coords(site: Site, layer: Layer) -> dict[str, tuple[str, np.ndarray]]:
@@ -212,6 +187,9 @@ def layer_coords(site: Site, layer: Layer) -> dict[str, tuple[str, np.ndarray]]:
     """
     sizes = dict(zip(("time", *layer.dims), layer.shape, strict=True))
     coords = {dim: (dim, np.arange(length)) for dim, length in sizes.items()}
+    for dim in DIMS:
+        if dim in sizes and dim in layer.attrs:
+            coords.update(token_coords(dim, str(layer.attrs[dim])))
     if site.calls is not None:
         coords["time"] = ("time", np.asarray(site.calls))
     if isinstance(site.reduce, tuple):  # a crop keeps its place in the layer
@@ -229,15 +207,3 @@ def layer_coords(site: Site, layer: Layer) -> dict[str, tuple[str, np.ndarray]]:
             )
         coords[name] = (dim, plain(name, values, sizes[dim]))
     return coords
-
-
-# --- signature ---------------------------------------------------------------------------------
-
-
-def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Return one line for each entry in which two signatures differ."""
-    return [
-        f"{name}: stored {stored.get(name)!r}, asked {asked.get(name)!r}"
-        for name in sorted({*stored, *asked})
-        if stored.get(name) != asked.get(name)
-    ]

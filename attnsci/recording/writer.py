@@ -12,13 +12,15 @@ import numpy as np
 
 from attnsci.errors import RecordingError, StorageError
 from attnsci.files import atomic_path
-from attnsci.recording.schema import BUFFERS, FORMAT, Layer, differences
+from attnsci.recording.fingerprint import differences, listed
+from attnsci.recording.schema import BUFFERS, FORMAT, Layer
 
 if TYPE_CHECKING:
     import torch
 
-LEDGER, CHECK = "ledger", "ledger_check"
+LEDGER, SIZES, DIGESTS = "ledger", "ledger_bytes", "stimulus_digests"
 N_CALLS = "n_calls"
+VOLATILE = "changed by the forward pass"  # an entry of the signature
 
 
 def codecs() -> list[Any]:
@@ -30,6 +32,18 @@ def codecs() -> list[Any]:
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     return [BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), Crc32cCodec()]
+
+
+def _each(array: Any) -> np.ndarray:
+    """Return a small array of one entry a chunk, with 0 where an entry cannot be read."""
+    try:
+        return np.asarray(array[:])
+    except Exception:  # as above
+        values = np.zeros(array.shape, array.dtype)
+        for index in range(len(values)):
+            with contextlib.suppress(Exception):
+                values[index] = array[index]
+        return values
 
 
 def _blank(layer: Layer, n: int) -> np.ndarray:
@@ -91,7 +105,7 @@ class MemorySink:
         self._blocks[label][-1] = _lengthened(layer, self._blocks[label][-1])
         return self._rows(label)
 
-    def commit(self, digest: int, calls: Mapping[str, int]) -> None:
+    def commit(self, digests: np.ndarray, calls: Mapping[str, int]) -> None:
         """Accept the rows."""
         for label, count in calls.items():
             self.calls[label].append(np.full(self._n, count))
@@ -125,7 +139,8 @@ class Store:
         self.path = path
         self.root: Any = None
         self.ledger: Any = None
-        self.check: Any = None
+        self.sizes: Any = None
+        self.digests: Any = None
         self.arrays: dict[str, Any] = {}
         self.calls: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
@@ -146,6 +161,10 @@ class Store:
 
         if not self.path.exists():
             raise RecordingError(f"There is no recording at {self.path}. Check the path.")
+        if mode == "r+":
+            # Zarr writes beside and renames; a kill between the two leaves these.
+            for partial in self.path.rglob("*.partial"):
+                partial.unlink(missing_ok=True)
         try:
             self.root = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)
             self.attrs = dict(self.root.attrs)
@@ -156,7 +175,8 @@ class Store:
                     self.arrays[label] = group["activation"]
                     if N_CALLS in group:
                         self.calls[label] = group[N_CALLS]
-                self.ledger, self.check = self.root[LEDGER], self.root[CHECK]
+                self.ledger, self.sizes = self.root[LEDGER], self.root[SIZES]
+                self.digests = self.root[DIGESTS]
         except Exception as error:  # zarr raises many kinds for a truncated file
             raise RecordingError(
                 f"{self.path} cannot be read as a recording: {type(error).__name__}: {error}. If "
@@ -211,24 +231,28 @@ class Store:
                         chunks=(min(chunk, n),),
                         dtype=np.int64,
                         fill_value=0,
+                        compressors=codecs(),
                         dimension_names=("stimulus",),
                     )
             # One key a chunk, so that several processes can record into one store.
+            for name, dtype in ((LEDGER, np.uint8), (SIZES, np.uint64)):
+                root.create_array(
+                    name,
+                    shape=(n_chunks,),
+                    chunks=(1,),
+                    dtype=dtype,
+                    fill_value=0,
+                    compressors=codecs(),
+                    dimension_names=("chunk",),
+                )
             root.create_array(
-                LEDGER,
-                shape=(n_chunks,),
-                chunks=(1,),
-                dtype=np.uint8,
-                fill_value=0,
-                dimension_names=("chunk",),
-            )
-            root.create_array(
-                CHECK,
-                shape=(n_chunks, 2),
-                chunks=(1, 2),
+                DIGESTS,
+                shape=(n, 2),
+                chunks=(min(chunk, n), 2),
                 dtype=np.uint64,
                 fill_value=0,
-                dimension_names=("chunk", "check"),
+                compressors=codecs(),
+                dimension_names=("stimulus", "part"),
             )
             root.attrs.update(
                 {
@@ -245,25 +269,58 @@ class Store:
     def refuse_other(self, signature: Mapping[str, Any]) -> None:
         """Raise if the store was begun with other settings."""
         stored = json.loads(self.attrs["signature"])
-        lines = differences(stored, json.loads(json.dumps(signature)))
-        if lines:
+        places = differences(stored, json.loads(json.dumps(signature)))
+        # What a forward pass itself changes, a counter for one, was noted when the store was made.
+        volatile = [VOLATILE, *stored[VOLATILE]]
+        places = {
+            place: text
+            for place, text in places.items()
+            if not any(place == name or place.startswith(f"{name}.") for name in volatile)
+        }
+        if set(places) - {"weights"}:
             raise RecordingError(
-                f"{self.path} was recorded with other settings:\n  " + "\n  ".join(lines) + "\n"
-                "Use the stored settings to resume it, or record into another store."
+                f"{self.path} was recorded with another model or other settings:\n  "
+                f"{listed(places)}\n"
+                "Use those of the store to resume it, or record into another store."
             )
 
-    def sound_chunks(self) -> np.ndarray:
-        """Return for each chunk whether the ledger holds it and its files have their length."""
-        done = self.ledger[:].astype(bool)
-        sizes = self.check[:, 0]
+    def sound_chunks(self, *, read: bool = False) -> np.ndarray:
+        """Return for each chunk whether the ledger holds it and its files are sound.
+
+        Parameters
+        ----------
+        read : bool
+            Decode every chunk, whose checksums then tell a changed byte; else compare the
+            lengths of its files only.
+
+        Returns
+        -------
+        ndarray of bool (chunks,)
+        """
+        done = _each(self.ledger).astype(bool)
+        sizes = _each(self.sizes)
         for index in np.nonzero(done)[0]:
             done[index] = self.stored_bytes(int(index)) == int(sizes[index])
+            if read and done[index]:
+                done[index] = self._decodes(int(index))
         return done
 
+    def _decodes(self, index: int) -> bool:
+        rows = slice(index * self.chunk, min((index + 1) * self.chunk, self.n_stimuli))
+        try:
+            for array in (*self.arrays.values(), *self.calls.values(), self.digests):
+                array[rows]
+        except Exception:  # zarr and its codecs raise many kinds for a damaged chunk
+            return False
+        return True
+
     def stored_bytes(self, index: int) -> int:
-        """Return the size on disk of chunk `index` over all layers."""
-        folders = (self.path / label / "activation" / "c" / str(index) for label in self.labels)
-        return sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+        """Return the size on disk of chunk `index` over all layers and what stands beside them."""
+        parts = [f"{label}/activation" for label in self.labels]
+        parts += [*(f"{label}/{N_CALLS}" for label in self.calls), DIGESTS]
+        folders = (self.path / part / "c" / str(index) for part in parts)
+        files = (file for folder in folders for file in (folder, *folder.rglob("*")))
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def layer(self, label: str) -> Layer:
         """Return how a stored layer is kept."""
@@ -302,7 +359,7 @@ class Store:
         rows: slice,
         buffers: Mapping[str, np.ndarray],
         calls: Mapping[str, np.ndarray],
-        digest: int,
+        digests: np.ndarray,
     ) -> None:
         """Write one chunk of every layer, then enter it in the ledger."""
         from zarr.core.sync import sync
@@ -317,8 +374,8 @@ class Store:
                 await array.setitem((rows, slice(0, buffer.shape[1])), buffer[:n])
             for label, counts in calls.items():
                 await self.calls[label].async_array.setitem(rows, counts)
-            sizes = np.array([self.stored_bytes(index), digest], np.uint64)
-            await self.check.async_array.setitem(index, sizes)
+            await self.digests.async_array.setitem((rows, slice(None)), digests)
+            await self.sizes.async_array.setitem(index, np.uint64(self.stored_bytes(index)))
             await self.ledger.async_array.setitem(index, 1)
 
         # Zarr's arrays are asynchronous inside: one visit to its loop, not one for each array.
@@ -340,7 +397,7 @@ class StoreSink:
         self.store, self.n_stimuli, self.batch_size = store, n_stimuli, batch_size
         self.layers: dict[str, Layer] = {}
         self._done = np.zeros(0, bool)
-        self._digests = np.zeros(0, np.uint64)
+        self._digests = np.zeros((n_stimuli, 2), np.uint64)
         self._free: queue.Queue[dict[str, np.ndarray]] = queue.Queue()
         self._filled: queue.Queue[tuple[Any, ...] | None] = queue.Queue()
         self._made = 0
@@ -351,10 +408,12 @@ class StoreSink:
         self._thread: threading.Thread | None = None
 
     def resume(self) -> int:
-        """Read the ledger of a store that was begun; return how many chunks it holds."""
+        """Read the sound chunks of a store that was begun; return how many there are."""
         with storing(self.store.path):
-            self._done = self.store.sound_chunks()
-            self._digests = self.store.check[:, 1]
+            self._done = self.store.sound_chunks(read=True)
+            for index in np.nonzero(self._done)[0]:
+                rows = slice(index * self.store.chunk, (index + 1) * self.store.chunk)
+                self._digests[rows] = self.store.digests[rows]
         return int(self._done.sum())
 
     def open(self, layers: list[Layer]) -> None:
@@ -387,14 +446,26 @@ class StoreSink:
         index = start // self.store.chunk if self.store.attrs else 0
         return index < len(self._done) and bool(self._done[index])
 
-    def verify(self, index: int, digest: int) -> None:
-        """Raise if the stimuli of a finished chunk are not those it was recorded from."""
-        if int(self._digests[index]) != digest:
-            first = index * self.store.chunk
+    def verify(self, start: int, digests: np.ndarray) -> None:
+        """Raise if stimuli of a finished chunk are not those it was recorded from.
+
+        Parameters
+        ----------
+        start : int
+            The first of them.
+        digests : ndarray of uint64 (n, 2)
+            Of what was shown, and of the coordinates.
+        """
+        differ = self._digests[start : start + len(digests)] != digests
+        rows = np.nonzero(differ.any(1))[0]
+        if len(rows):
+            parts = np.array(["what is shown", "its coordinates"])[differ[rows[0]]]
+            what = " and ".join(parts)
             raise RecordingError(
-                f"stimuli: those from {first} to {min(first + self.store.chunk, self.n_stimuli)} "
-                f"are not the ones that {self.store.path} was recorded from (chunk {index}). "
-                "Show the same stimuli to resume it, or record into another store."
+                f"stimuli: {what} of stimulus {start + rows[0]} differ from what "
+                f"{self.store.path} was recorded from, as do those of {len(rows) - 1} others of "
+                f"{len(digests)} in this batch. Show the same stimuli to resume it, or record "
+                "into another store."
             )
 
     def rows(self, start: int, n: int) -> dict[str, "torch.Tensor"]:
@@ -436,9 +507,10 @@ class StoreSink:
         self._buffers[label] = _lengthened(layer, self._buffers[label])
         return self._rows(label)
 
-    def commit(self, digest: int, calls: Mapping[str, int]) -> None:
-        """Accept the rows."""
+    def commit(self, digests: np.ndarray, calls: Mapping[str, int]) -> None:
+        """Accept the rows; `digests` (n, 2) are of what was shown and of its coordinates."""
         chunk, stop = self.store.chunk, self._start + self._n
+        self._digests[self._start : stop] = digests
         first = self._start % chunk
         for label, count in calls.items():
             self._counts[label][first : first + self._n] = count
@@ -447,17 +519,17 @@ class StoreSink:
         index = self._start // chunk
         rows = slice(index * chunk, stop)
         counts = {label: c[: stop - rows.start] for label, c in self._counts.items()}
-        self._filled.put((index, rows, self._buffers, counts, digest))
+        self._filled.put((index, rows, self._buffers, counts, self._digests[rows]))
         self._buffers = None
 
     def _work(self) -> None:
         while (job := self._filled.get()) is not None:
-            index, rows, buffers, counts, digest = job
+            index, rows, buffers, counts, digests = job
             try:
                 # After a failure nothing more is written, and the buffers still come back.
                 if self._error is None:
                     with storing(self.store.path):
-                        self.store.write(index, rows, buffers, counts, digest)
+                        self.store.write(index, rows, buffers, counts, digests)
             except BaseException as error:  # handed to the caller's thread
                 self._error = error
             self._free.put(buffers)

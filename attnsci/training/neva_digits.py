@@ -248,7 +248,10 @@ def collapse(
     seed: int = 0,
     device: Device = "cpu",
 ) -> pd.DataFrame:
-    """Show that a gaze without bounds leaves the image, and that bounded ones learn.
+    """Compare gazes without bounds, which may leave the image for good, with bounded ones.
+
+    Whether a gaze without bounds leaves within some hundred steps depends on the last bits of
+    the arithmetic: it does on one processor and does not on another.
 
     Some two minutes on one core for each head, and half a minute for the classifier.
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from attnsci.checks import check_not_empty, check_positive
 from attnsci.errors import AttnsciError, CheckpointError, InvalidInput
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, claim
+from attnsci.interrupts import raised
 from attnsci.provenance import stable_hash
 from attnsci.training.configs import ObjectAttentionTraining, TrainerConfig
 
@@ -93,14 +94,22 @@ def run_sweep(
         At the end, if jobs failed; the table of the others is written, and the same call tries
         the failed ones again.
     KeyboardInterrupt
-        After Ctrl-C, once the running jobs have saved their state.
+        After Ctrl-C, SIGTERM or SIGHUP, once the running jobs have saved their state.
+    InUse
+        If another process runs a sweep there.
     """
+    check_not_empty("configs", configs)
+    check_positive("workers", workers, integer=True)
+    with claim(out), raised():
+        return _run_sweep(configs, trainer, Path(out), workers)
+
+
+def _run_sweep(
+    configs: Sequence[ObjectAttentionTraining], trainer: TrainerConfig, folder: Path, workers: int
+) -> "pd.DataFrame":
     import pandas as pd
     from tqdm import tqdm
 
-    check_not_empty("configs", configs)
-    check_positive("workers", workers, integer=True)
-    folder = Path(out)
     jobs = {folder / stable_hash(config): config for config in configs}
     if len(jobs) < len(configs):
         raise InvalidInput("Two jobs of the sweep are the same; give each seed and weight once.")
@@ -238,6 +247,7 @@ def _start_worker() -> None:
 def _stop_once(*_: object) -> None:
     # A terminal's Ctrl-C reaches workers too: the parent's copy must not interrupt the saving.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -246,6 +256,7 @@ def _work(config: ObjectAttentionTraining, trainer: TrainerConfig, place: str) -
     folder = Path(place)
     folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGINT, _stop_once)
+    signal.signal(signal.SIGTERM, _stop_once)  # a scheduler sends it to all processes
     try:
         with (
             (folder / LOG).open("a", encoding="utf-8") as log,
@@ -255,3 +266,4 @@ def _work(config: ObjectAttentionTraining, trainer: TrainerConfig, place: str) -
             return train_job(config, trainer, folder)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -4,8 +4,7 @@ import contextlib
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,9 +14,10 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from attnsci.devices import pick_device
+from attnsci.devices import make_fabric, pick_device
 from attnsci.errors import CheckpointError, InvalidInput
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, claim
+from attnsci.interrupts import interrupt, noted
 from attnsci.models.weights import save_weights
 from attnsci.provenance import provenance, stable_hash, to_json
 from attnsci.training.configs import TrainerConfig
@@ -91,11 +91,7 @@ class Trainer:
         device = pick_device(self.config.device)
         if device.type == "cpu" and self.config.precision == "16-mixed":
             raise InvalidInput("precision '16-mixed' needs a GPU; on a CPU take 'bf16-mixed'.")
-        self.fabric = Fabric(
-            accelerator=device.type,
-            devices=self.config.devices,
-            precision=self.config.precision,
-        )
+        self.fabric = make_fabric(device.type, self.config.devices, self.config.precision)
         self._rows: list[Metrics] = []
         self._best = float("-inf")
 
@@ -111,13 +107,21 @@ class Trainer:
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C, once the batch is done and the state has been saved. A second Ctrl-C
-            stops at once; the last checkpoint stands.
+            After Ctrl-C, SIGTERM or SIGHUP (the last two as `attnsci.interrupts.Terminated`),
+            once the batch is done and the state has been saved. A second one stops at once; the
+            last checkpoint stands.
         CheckpointError
             If the folder holds another run, or a damaged one.
+        InUse
+            If another process trains there.
         """
+        self.fabric.launch()
+        # One process writes, and so one claims.
+        with claim(self.out) if self.fabric.is_global_zero else contextlib.nullcontext():
+            return self._fit()
+
+    def _fit(self) -> pd.DataFrame:
         fabric, objective = self.fabric, self.objective
-        fabric.launch()
         model, optimizer = fabric.setup(objective.model, objective.optimizer())
         for name in objective.forward_methods:
             model.mark_forward_method(name)
@@ -130,13 +134,15 @@ class Trainer:
             desc=self.out.name,
             unit="batch",
         )
-        with progress, _interrupt_after_batch() as interrupted:
+        # A batch half done cannot be resumed.
+        with progress, noted() as signal_number:
             for _ in self._steps(state, model, optimizer, progress):
-                stop = self._any_process(interrupted())
+                number = signal_number()
+                stop = self._any_process(number > 0)
                 if stop or state["step"] % self.config.save_every == 0:
                     self._save(state)
                 if stop:
-                    raise KeyboardInterrupt
+                    raise interrupt(number or signal.SIGINT)
         return self.metrics()
 
     def _any_process(self, flag: bool) -> bool:
@@ -276,29 +282,6 @@ class Trainer:
                 f"{path} is missing or damaged, so that the run cannot be resumed ({reason}). "
                 f"Delete {self.out}, or choose another --out."
             ) from error
-
-
-@contextlib.contextmanager
-def _interrupt_after_batch() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether Ctrl-C came; a batch half done cannot be resumed."""
-    came = False
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: came
-        return
-    usual = signal.getsignal(signal.SIGINT)
-
-    def note(*_: object) -> None:
-        nonlocal came
-        came = True
-        # A second Ctrl-C of a user stops at once; other handlers' owners send it more than once.
-        at_once = usual if usual is signal.default_int_handler else signal.SIG_IGN
-        signal.signal(signal.SIGINT, at_once)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: came
-    finally:
-        signal.signal(signal.SIGINT, usual)
 
 
 def check_shares(batch_size: int, world_size: int) -> None:

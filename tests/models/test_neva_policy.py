@@ -70,6 +70,9 @@ def test_the_published_head_leaves_the_image():
     middle = torch.tensor([[24.0, 16.0]])
     expected = middle + torch.tensor([[2.5 * 23.5, -1.5 * 15.5]])
     torch.testing.assert_close(network(images(1)), expected)
+    # There the clamp lets no gradient through: a gaze that is out stays out.
+    network(images(1)).sum().backward()
+    assert network.head.bias.grad.tolist()[0] == 0
     paths = LearnedGaze(network, FOVEA).look(images(1), 2)
     assert paths["x"].to_numpy() == pytest.approx(82.75)
     assert paths["y"].to_numpy() == pytest.approx(-7.25)

@@ -146,3 +146,27 @@ def test_what_json_cannot_hold_is_refused_before_anything_is_written(tmp_path, m
 def test_every_preset_of_the_network_survives_json():
     for config in (CONFIG, ObjectAttentionConfig(), dataclasses.replace(CONFIG, strength=0.0)):
         assert from_json(ObjectAttentionConfig, json.dumps(json.loads(to_json(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("[1]", "must be a JSON object, and is a list"),
+        ("7", "must be a JSON object, and is a int"),
+        ("[" * 100_000, "damaged"),
+        ("{", "damaged"),
+    ],
+)
+def test_a_false_record_is_an_error_of_ours(tmp_path, record, message):
+    path = tmp_path / "x.safetensors"
+    safetensors.torch.save_file({"w": torch.ones(2)}, path, metadata={"attnsci": record})
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    path = tmp_path / "x.safetensors"
+    safetensors.torch.save_file({"w": torch.tensor([1.0, value])}, path)
+    with pytest.raises(CheckpointError, match="w holds weights that are not finite"):
+        load_weights(path)

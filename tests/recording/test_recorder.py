@@ -84,28 +84,49 @@ def test_store_needs_the_number_of_stimuli_and_equal_batches(tmp_path):
             model(rows)
 
 
-def test_own_loop_into_a_store_skips_what_is_there(tmp_path):
-    model, shown = network(), []
+def loop(path, rows, *, stop=None, given=True, model=None):
+    """Record `rows` in a loop of one's own; return the batches that were shown."""
+    model, shown = model or network(), []
+    with Recorder(model, "0", store=path, n_stimuli=10, chunk=4) as recorder:
+        for start in range(0, 10, 2):
+            batch = rows[start : start + 2]
+            coords = {"first": ROWS[start : start + 2, 0]}
+            if recorder.batch(coords, stimuli=batch if given else None):
+                if start == stop:
+                    raise KeyboardInterrupt
+                shown.append(start)
+                model(batch)
+    return shown, recorder.recording
 
-    def loop(stop):
-        with Recorder(model, "0", store=tmp_path / "r.zarr", n_stimuli=10, chunk=4) as recorder:
-            for start in range(0, 10, 2):
-                rows = ROWS[start : start + 2]
-                if recorder.batch({"first": rows[:, 0]}):
-                    if start == stop:
-                        raise KeyboardInterrupt
-                    shown.append(start)
-                    model(rows)
-        return recorder.recording
 
+@pytest.mark.parametrize("given", [True, False])
+def test_own_loop_into_a_store_skips_what_is_there_and_the_same(tmp_path, given):
+    path = tmp_path / "r.zarr"
     with pytest.raises(KeyboardInterrupt):
-        loop(6)
-    assert shown == [0, 2, 4]
-    shown.clear()
-    got = loop(None)
-    assert shown == [4, 6, 8]
-    np.testing.assert_array_equal(got["0"], record(model, ROWS, "0", batch_size=2)["0"])
+        loop(path, ROWS, stop=6, given=given)
+    turned = ROWS.clone()
+    turned[2] = turned[2].flip(0)
+    with pytest.raises(RecordingError, match="what is shown of stimulus 2 differ"):
+        loop(path, turned, given=given)
+    shown, got = loop(path, ROWS, given=given)
+    # Without stimuli= nobody can tell before the model runs: it runs, and nothing is rewritten.
+    assert shown == ([4, 6, 8] if given else [0, 2, 4, 6, 8])
+    np.testing.assert_array_equal(got["0"], record(network(), ROWS, "0", batch_size=2)["0"])
     np.testing.assert_allclose(got["0"].coords["first"], ROWS[:, 0])
+
+
+def test_own_loop_into_a_store_needs_something_to_compare(tmp_path):
+    model = network()
+    with (
+        pytest.raises(RecordingError, match=r"Batch 0 was not shown to the model by a call"),
+        Recorder(model, "0", store=tmp_path / "r.zarr", n_stimuli=4) as recorder,
+    ):
+        recorder.batch(n=2)
+        model[0](ROWS[:2])
+        recorder.batch(n=2)
+    with pytest.raises(InvalidInput, match=r"3 entries for a batch of 2"):  # noqa: SIM117
+        with Recorder(model, "0") as recorder:
+            recorder.batch(n=2, stimuli=ROWS[:3])
 
 
 @pytest.mark.parametrize("cut", [1, 3, 10])
@@ -151,6 +172,16 @@ def test_settings_that_cannot_be():
         Recorder(network(), Site("0", reduce="pca:2"))
     with pytest.raises(InvalidInput, match="both called 'cue'"):
         record(network(), {"image": ROWS, "cue": [0] * 10}, Site("0", label="cue"))
+
+
+@pytest.mark.parametrize("name", ["x", "channel", "time", "x_deg", "ledger", "n_calls"])
+def test_stimuli_and_layers_do_not_share_a_name(name, tmp_path):
+    stimuli = {"image": torch.rand(2, 1, 3, 3), name: [1, 2]}
+    site = Site("", coords={"x_deg": ("x", [0.0, 0.5, 1.0])})
+    for store in (None, tmp_path / "run.zarr"):
+        with pytest.raises(InvalidInput, match=rf"'{name}' is a .* such as 'stimulus_{name}'"):
+            record(nn.Identity(), stimuli, site, store=store)
+    assert record(nn.Identity(), {"image": ROWS, "x": ROWS[:, 0]}, "")["output"].x.shape == (10,)
 
 
 def test_images_of_another_size_within_a_stream():

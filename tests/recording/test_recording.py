@@ -69,7 +69,9 @@ def test_every_layer_carries_every_stimulus_coordinate(recording):
 
 
 def test_what_is_written_reads_back_the_same(recording):
-    memory = make(provenance=recording.provenance)
+    # The same cut into batches: in a batch of another size a product may round otherwise.
+    same_cut = {"batch_size": 4} if recording.provenance["batch_size"] == 4 else {}
+    memory = make(provenance=recording.provenance, **same_cut)
     for layer, array in recording.items():
         assert array.load().drop_attrs().identical(memory[layer].drop_attrs())
         assert array.dtype == memory[layer].dtype

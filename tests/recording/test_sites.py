@@ -91,7 +91,7 @@ def test_spatial_reductions_and_crop():
         Site("0", reduce=(slice(1, 4), slice(2, None, 2)), label="crop"),
         Site("0", reduce=lambda t: t.flatten(1)[:, :4], label="some"),
     ]
-    got = record(model, IMAGES, sites, batch_size=4)
+    got = record(model, IMAGES, sites)
     assert got["mean"].dims == ("stimulus", "time", "channel")
     np.testing.assert_allclose(got["mean"][:, 0], full.mean((2, 3)), rtol=1e-5)
     np.testing.assert_array_equal(got["max"][:, 0], full.max((2, 3)))

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch.nn import functional
 
 from attnsci.data.coco import load_coco_pairs
 from attnsci.data.coco_scenes import CocoScenes
+from attnsci.devices import make_fabric
 from attnsci.errors import InvalidInput
 from attnsci.models.object_attention import COCO
 from attnsci.training.coco import CocoObjective, class_scores, random_views
@@ -124,7 +124,7 @@ def test_an_update_is_the_published_loss_one_step_a_phase(pairs, weighted):
         wanted.append([cross_entropy.item(), error.item()])
     assert taken.all()
 
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric()
     rows = list(objective.update(objective.model, batch, objective.optimizer(), fabric))
     got = [[row["cross_entropy"], row["squared_error"]] for row in rows]
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
@@ -159,7 +159,7 @@ def test_reading_is_taught_first_object_by_object_with_dimmed_surroundings(pairs
     logs = functional.log_softmax(read.logits[:, 0, 0], 1)
     smooth = 0.8 * functional.one_hot(batch.scenes.labels.flatten(), 12) + 0.2 / 12
     gates = [p.clone() for name, p in model.named_parameters() if "deconv" in name]
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric()
     rows = list(objective.update(model, batch, objective.optimizer(), fabric))
     assert len(rows) == 1 and rows[0]["phase"] == 0
     assert rows[0]["loss"] == pytest.approx(float(-(smooth * logs).sum(1).mean()), rel=1e-5)
@@ -171,7 +171,7 @@ def test_the_gradient_is_limited(pairs):
     config = dataclasses.replace(SMALL, clip=1e-3)
     objective = CocoObjective(config, pairs, pairs)
     descent = torch.optim.SGD(objective.model.parameters(), lr=1.0)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric()
     still = dataclasses.replace(objective.batch(0, 0, 0, 1), rate=0.0)
     list(objective.update(objective.model, still, descent, fabric))
     norm = torch.sqrt(sum(p.grad.square().sum() for p in objective.model.parameters()))

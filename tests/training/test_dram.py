@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from attnsci.data import load_mnist
 from attnsci.data.digit_pairs import DigitPairs
+from attnsci.devices import make_fabric
 from attnsci.errors import InvalidInput
 from attnsci.models.dram import DRAM
 from attnsci.models.dram_config import DRAMConfig
@@ -144,7 +144,7 @@ def test_the_step_size_rises_and_falls(digits):
 
 def test_what_looks_moves_more_slowly(digits):
     objective = DRAMObjective(small(looking_rate=0.25, warmup=0), digits)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric()
     model, optimizer = fabric.setup(objective.model, objective.optimizer())
     model.mark_forward_method("rollout")
     before = {name: p.detach().clone() for name, p in objective.model.named_parameters()}
@@ -158,7 +158,7 @@ def test_what_looks_moves_more_slowly(digits):
 
 def test_stuck_locations_are_told_in_words(digits):
     objective = DRAMObjective(small(), digits)
-    model = Fabric(accelerator="cpu", devices=1).setup(objective.model)
+    model = make_fabric().setup(objective.model)
     model.mark_forward_method("rollout")
     assert objective.validate(model)["saturated"] == 0
     with torch.no_grad():
@@ -219,7 +219,7 @@ def test_settings_fit_each_other(digits):
 
 def test_one_update_moves_every_part(digits):
     objective = DRAMObjective(small(n_samples=4), digits)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric()
     model, optimizer = fabric.setup(objective.model, objective.optimizer())
     model.mark_forward_method("rollout")
     before = {name: value.clone() for name, value in objective.model.state_dict().items()}

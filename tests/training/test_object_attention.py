@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from attnsci.data import DigitScenes, load_mnist
 from attnsci.data.stimuli import ObjectScenes
+from attnsci.devices import make_fabric
 from attnsci.errors import InvalidInput
 from attnsci.models.object_attention import ObjectAttention
 from attnsci.provenance import from_json, stable_hash, to_json
@@ -42,7 +42,7 @@ def test_three_batches_from_the_published_weights(digits, data_root):
     scenes = DigitScenes(load_mnist("test", "full", data_root / "mnist"), seed=0)
     objective = DigitObjective(ObjectAttentionTraining(), digits)
     objective.model = model.train()
-    optimizer, fabric = objective.optimizer(), Fabric(accelerator="cpu", devices=1)
+    optimizer, fabric = objective.optimizer(), make_fabric()
     rows = [
         row
         for start in (0, 64, 128)
@@ -152,7 +152,7 @@ def test_weights_follow_the_seed_and_global_state_is_untouched(digits):
 
 def test_validation_is_the_same_every_time_and_by_phase(digits):
     objective = DigitObjective(small(), digits)
-    model = Fabric(accelerator="cpu", devices=1).setup(objective.model)
+    model = make_fabric().setup(objective.model)
     with torch.no_grad():
         first, second = objective.validate(model), objective.validate(model)
     assert first == second
@@ -170,9 +170,7 @@ def test_a_step_follows_the_gradient_of_its_phase_only(digits):
     batch, model = objective.batch(0, 0, 0, 1), objective.model
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     before = {name: value.clone() for name, value in model.named_parameters()}
-    row = next(
-        iter(objective.update(model, batch, optimizer, Fabric(accelerator="cpu", devices=1)))
-    )
+    row = next(iter(objective.update(model, batch, optimizer, make_fabric())))
     assert row["loss"] == row["cross_entropy"]
     for name, value in model.named_parameters():
         torch.testing.assert_close(value, before[name] - 1e-3 * value.grad)

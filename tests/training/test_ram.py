@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from attnsci.data import load_mnist
 from attnsci.data.ram_scenes import ClutteredScenes
+from attnsci.devices import make_fabric
 from attnsci.errors import InvalidInput
 from attnsci.models.ram import RAM
 from attnsci.models.ram_config import MNIST_28, RAMConfig
@@ -188,7 +188,7 @@ def test_rewards_at_every_glimpse_are_means_of_those_to_come():
 def test_one_glimpse_has_no_policy(digits):
     config = small(model=dataclasses.replace(SMALL, n_glimpses=1))
     objective = RAMObjective(config, digits)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric()
     model, optimizer = fabric.setup(objective.model, objective.optimizer())
     model.mark_forward_method("rollout")
     (row,) = objective.update(model, objective.batch(0, 0, 0, 1), optimizer, fabric)
@@ -252,7 +252,7 @@ def test_stuck_locations_are_told_in_words(digits):
     objective = RAMObjective(small(), digits)
     with torch.no_grad():
         objective.model.locator.linear.bias.fill_(9.0)
-    model = Fabric(accelerator="cpu", devices=1).setup(objective.model)
+    model = make_fabric().setup(objective.model)
     model.mark_forward_method("rollout")
     with pytest.warns(RuntimeWarning, match="100% of the mean locations are stuck"):
         assert objective.validate(model)["saturated"] == 1
@@ -297,20 +297,15 @@ def test_too_few_digits_are_refused():
         RAMObjective(RAMTraining(), load_mnist("train").subset(np.arange(50)))
 
 
-def test_it_learns_the_bundled_digits(tmp_path):
-    early = {}
-    for readout in ("last", "every"):
-        model = dataclasses.replace(MNIST_28, readout=readout)
-        config = RAMTraining(model, epochs=3, warmup=20, batch_size=64, source="bundled")
-        settings = trainer_config(config, device="cpu")
-        rows = Trainer(RAMObjective(config), tmp_path / readout, settings).fit()
-        scores = rows[rows["split"] == "validation"].iloc[-1]
-        assert scores["accuracy"] > 0.65
-        assert scores["saturated"] < 0.1
-        assert abs(scores["value"] - scores["accuracy"]) < 0.25
-        early[readout] = np.mean([scores[f"accuracy_glimpse_{t}"] for t in range(1, 6)])
-    # A readout that was never trained on an early state tells less than that state holds.
-    assert early["every"] > early["last"]
+@pytest.mark.parametrize("readout", ["last", "every"])
+def test_it_learns_the_bundled_digits(tmp_path, readout):
+    model = dataclasses.replace(MNIST_28, readout=readout)
+    config = RAMTraining(model, epochs=3, warmup=20, batch_size=64, source="bundled")
+    rows = Trainer(RAMObjective(config), tmp_path, trainer_config(config, device="cpu")).fit()
+    scores = rows[rows["split"] == "validation"].iloc[-1]
+    assert scores["accuracy"] > 0.65
+    assert scores["saturated"] < 0.1
+    assert abs(scores["value"] - scores["accuracy"]) < 0.25
 
 
 @pytest.mark.data

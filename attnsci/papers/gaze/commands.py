@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from attnsci.errors import InvalidInput
+from attnsci.files import claim
 from attnsci.geometry import Viewing
 from attnsci.papers.neva.commands import ScanpathGenerate, ScanpathTrain
 
@@ -113,7 +114,8 @@ class Compare:
         """Compare, write everything and print the table."""
         from attnsci.papers.gaze.comparison import run_comparison
 
-        print(run_comparison(self).read_text(encoding="utf-8"))
+        with claim(self.out):
+            print(run_comparison(self).read_text(encoding="utf-8"))
         print(f"Figures, numbers and scores: {self.out}")
 
 
@@ -280,7 +282,8 @@ class ScanpathReturns:
         """Measure, write everything and print the table."""
         from attnsci.papers.gaze.returns import run_returns
 
-        print(run_returns(self).read_text(encoding="utf-8"))
+        with claim(self.out):
+            print(run_returns(self).read_text(encoding="utf-8"))
         print(f"Figures and numbers: {self.out}")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from attnsci.checks import check_positive
+from attnsci.interrupts import resumable
 from attnsci.models.neva_policy_config import NeVAPolicyConfig
 from attnsci.training.configs import Device, TrainerConfig
 from attnsci.training.neva_configs import NeVATraining
@@ -87,9 +88,5 @@ class ScanpathTrain:
         """Train to the end and say where the weights are."""
         from attnsci.papers.neva.train import run_train
 
-        try:
+        with resumable(self.out):
             print(run_train(self))
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped; the same command goes on from what is saved in {self.out}"
-            ) from None

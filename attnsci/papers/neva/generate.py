@@ -14,7 +14,7 @@ from tqdm import tqdm
 from attnsci.data.images import Photograph, image_paths, read_image
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, claim, recover
 from attnsci.gaze import from_frame, to_frame
 from attnsci.geometry import Viewing
 from attnsci.models.looking.chance import CentreLooker, UniformLooker
@@ -39,12 +39,18 @@ FRAME_MS = 600
 
 def run_generate(asked: "ScanpathGenerate") -> tuple[Path, int]:
     """Look at every image; return the table of all scanpaths and how many images there are."""
+    with claim(asked.out):
+        return _generate(asked)
+
+
+def _generate(asked: "ScanpathGenerate") -> tuple[Path, int]:
     files = image_paths(asked.images)
     _check_settings(asked)
     look = _looker(asked)
     parts = []
     for file in tqdm(files, unit="image", disable=None, leave=False):
         kept = asked.out / "by_image" / f"{file.name}.csv"
+        recover(kept)
         if not kept.exists():
             photograph = read_image(file)
             frame = _look_at(photograph, look, asked)
@@ -62,6 +68,7 @@ def _check_settings(asked: "ScanpathGenerate") -> None:
     plain = json.loads(to_json(asked))
     own = {k: v for k, v in plain.items() if k not in ("images", "out", "device")}
     target = asked.out / "settings.json"
+    recover(target)
     if target.exists():
         stored = json.loads(target.read_text(encoding="utf-8"))["settings"]
         differing = sorted(name for name in own if stored.get(name) != own[name])

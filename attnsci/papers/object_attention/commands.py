@@ -13,6 +13,7 @@ import tyro
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.interrupts import resumable
 from attnsci.papers.exposure import UNSEEN, exposure, warn_of_exposure
 from attnsci.provenance import stable_hash
 from attnsci.training.configs import Device, ObjectAttentionTraining, Source, TrainerConfig
@@ -77,7 +78,7 @@ class Train:
                 f"down. Use --workers {cores}.",
                 file=sys.stderr,
             )
-        try:
+        with resumable(self.folder):
             if self.sweep:
                 configs = sweep_configs(
                     self.training, self.sweep_reconstruction_weights, self.sweep_seeds
@@ -88,10 +89,6 @@ class Train:
                 print(f"Table: {self.folder / 'sweep.csv'}")
                 return
             row = train_job(self.training, self.trainer, self.folder)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped; the same command goes on from what is saved in {self.folder}"
-            ) from None
         print(
             f"Validation accuracy {row['validation_accuracy']:.4f} "
             f"({row['n_validation']} scenes) after {row['steps']} batches.\n"

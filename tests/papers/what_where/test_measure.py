@@ -116,7 +116,8 @@ def test_the_benchmark_shows_all_networks_the_same_scenes(digits):
         one.images, one.labels, one.index, 128, seed=(2, 2, 1), split="test", noise=0.5,
         contrast=0.3, radius=10.0,
     ).image  # fmt: skip
-    assert any(torch.equal(images[3:4], again) for images in seen)
+    # To rounding: a product of one row may round otherwise than in a batch of many.
+    assert any(torch.allclose(images[3:4], again, rtol=0, atol=1e-6) for images in seen)
 
 
 def test_curves_of_records():
