@@ -312,6 +312,11 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
         back = np.zeros_like(inside)
         back[:, 1:] = inside[:, 1:] & (np.diff(onset, axis=1) < 0)
         tests.append(("begins before the one it follows", back))
+        # Without onsets, a fixation twice is one that lasts on; with them, it is one row too many.
+        twice = np.zeros_like(inside)
+        fixations = np.stack([x, y, duration, onset])
+        twice[:, 1:] = (np.diff(fixations, axis=2) == 0).all(0) & (duration[:, 1:] > 0)
+        tests.append(("comes twice, with the same onset", twice))
     for what, bad in tests:
         if bad.any():
             row, fixation = np.argwhere(bad)[0]

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import time
 import unicodedata
 import warnings
 
@@ -16,7 +17,6 @@ from attnsci.errors import AttnsciError, DatasetCorrupt, DatasetNotFound, Invali
 from attnsci.gaze import from_arrays, to_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths.formats.io import read_scanpaths, write_scanpaths
-from attnsci.scanpaths.formats.pymovements import from_pymovements
 
 VIEWING = Viewing(1280, 1024)
 DATA_VIEWER = {
@@ -300,22 +300,99 @@ def test_a_pipe_in_a_tree_does_not_hang(tmp_path, name):
             read_scanpaths(tmp_path / "tree", VIEWING, **options)
 
 
-def test_events_that_come_twice_are_taken_once_and_contradicting_ones_refused():
-    events = pd.DataFrame(
-        {
-            "name": "fixation",
-            "onset": [0, 300, 300],
-            "offset": [200, 500, 500],
-            "location": [[10.0, 5.0], [20.0, 6.0], [20.0, 6.0]],
-        }
-    )
-    names = {"image": "a", "observer": "1"}
-    with pytest.warns(UserWarning, match="1 of 3 fixations that come twice are left out"):
-        found = from_pymovements(events, viewing=VIEWING, **names)
-    assert found["x"].values.tolist() == [[10, 20]]
-    events.at[2, "location"] = [21.0, 6.0]
-    with pytest.raises(InvalidInput, match="'1' on image 'a' begin at 300 and differ; 1 such"):
-        from_pymovements(events, viewing=VIEWING, **names)
+ODD_NUMBERS = ["1_0", "true", "１２", "١٢", "inf", "1,5", "0x10"]
+
+
+def _tree(tmp_path, name):
+    """Write a scanpath of two fixations in text files, and return the folder and its one file."""
+    paths = from_arrays([[1.5, 2.5]], [[2, 3]], [[0.2, 0.3]], image="a", observer="b",
+                        viewing=VIEWING)  # fmt: skip
+    write_scanpaths(paths, tmp_path / name, format=name)
+    (leaf,) = (each for each in (tmp_path / name).glob("**/b*") if each.is_file())
+    return tmp_path / name, leaf
+
+
+@pytest.mark.parametrize("cell", ODD_NUMBERS)
+@pytest.mark.parametrize(("name", "line"), [("fixatons", 1), ("multimatch", 2)])
+def test_trees_of_text_name_file_line_and_cell(tmp_path, name, line, cell):
+    root, leaf = _tree(tmp_path, name)
+    leaf.write_text(leaf.read_text().replace("1.5", cell), "utf-8")
+    with pytest.raises(DatasetCorrupt, match=rf"{leaf.name}, line {line}: cell 1 is '{cell}', "):
+        read_scanpaths(root, VIEWING)
+
+
+@pytest.mark.parametrize("name", ["fixatons", "multimatch"])
+def test_trees_of_text_from_windows_and_with_far_positions(tmp_path, name):
+    root, leaf = _tree(tmp_path, name)
+    text = leaf.read_text()
+    leaf.write_bytes(text.replace("\n", "\r").encode("utf-16"))
+    assert read_scanpaths(root, VIEWING)["x"].values.tolist() == [[1.5, 2.5]]
+    leaf.write_text(text.replace("1.5", "1e300"))
+    with pytest.raises(InvalidInput, match=r"Fixation 0 of observer 'b' on image 'a' .*no display"):
+        read_scanpaths(root, VIEWING)
+
+
+def test_a_row_twice_where_rows_have_times(tmp_path, file):
+    root, leaf = _tree(tmp_path, "fixatons")
+    row = leaf.read_text().splitlines()[-1]
+    leaf.write_text(leaf.read_text() + row + "\n")
+    with pytest.raises(InvalidInput, match=r"Fixation 2 of .* comes twice, with the same onset"):
+        read_scanpaths(root, VIEWING)
+    rows = HEAD.strip() + ",onset\na,1,0,1.5,2,0.2,0\na,1,1,9,8,0.2,0.3\na,1,2,9,8,0.2,0.3\n"
+    with pytest.raises(InvalidInput, match=r"Fixation 2 of .* comes twice, with the same onset"):
+        read_scanpaths(file(rows), VIEWING)
+    later = rows.replace("a,1,2,9,8,0.2,0.3", "a,1,2,9,8,0.2,0.5")
+    assert read_scanpaths(file(later), VIEWING)["n_fixations"].item() == 3
+
+
+RECORD = '{"name": "a", "subject": 1, "X": [10, 20], "Y": [1, 2], "T": [100, 200]}'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[10, 20]", '["1_0", 20]', "subject 1 on image 'a' has '1_0' in X, place 0"),
+        ("[1, 2]", "[1, null]", "has None in Y, place 1"),
+        ("[100, 200]", "[100, false]", "has False in T, place 1"),
+        ("[10, 20]", "[[10], 20]", r"has \[10\] in X, place 0"),
+        ("[10, 20]", "[1e300, 20]", "Fixation 0 of .* no display"),
+        ("[10, 20]", f"[1{'0' * 400}, 20]", "in X that is none"),
+        ("[10, 20]", "[1e999, 20]", "no finite coordinates|no display"),
+        ('"Y"', '"X": [1], "Y"', "the key 'X' twice"),
+        ("[10, 20]", "[" * 200_000, "nested too deeply"),
+        ("[10, 20]", "[NaN, 20]", "holds NaN"),
+    ],
+)
+def test_records_that_mean_no_numbers_or_two_things(file, old, new, message):
+    with pytest.raises(AttnsciError, match=message):
+        read_scanpaths(file(f"[{RECORD.replace(old, new, 1)}]", "a.json"), VIEWING)
+
+
+ASC = ["MSG 100 DISPLAY_COORDS 0 0 1279 1023", "MSG 1000 TRIALID cat", "START 1001 LEFT EVENTS",
+       "EFIX L 1002 1015 14 640 512 700", "END 1400 X"]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ODD_NUMBERS)
+@pytest.mark.parametrize("number", ["1002", "1015", "14", "640", "512"])
+def test_events_whose_numbers_are_none(file, cell, number):
+    event = ASC[3].replace(f" {number} ", f" {cell} ")
+    path = file("\n".join([*ASC[:3], event, ASC[4]]), "a.asc")
+    with pytest.raises(DatasetCorrupt, match=rf"line 4: an EFIX with '{cell}', .*no number"):
+        read_scanpaths(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_events_of_every_system_are_one(file, encoding, end):
+    path = file((end.join(ASC) + end).encode(encoding), "a.asc")
+    assert to_frame(read_scanpaths(path))[["image", "x"]].to_numpy().tolist() == [["cat", 640]]
+
+
+@pytest.mark.parametrize("units", ["HREF", "href", "PUPIL", "RAW"])
+def test_events_in_other_units_than_pixels(file, units):
+    path = file("\n".join([*ASC[:3], f"EVENTS {units} LEFT", *ASC[3:]]), "a.asc")
+    with pytest.raises(InvalidInput, match=f"line 4: its events are in {units}, not in pixels"):
+        read_scanpaths(path)
 
 
 # --- what unpacks without bound ------------------------------------------------------------------
@@ -397,3 +474,44 @@ def test_two_eyes_of_a_long_trial_are_paired_without_a_table_of_all_pairs(file):
     found = read_scanpaths(file("\n".join(lines), "a.asc"), eye="average")
     assert found["n_fixations"].item() == 20_000
     assert found["onset"].values[0, :2].tolist() == [0.1025, 0.2025]
+
+
+def _cpu(path, viewing=VIEWING):
+    begin = time.process_time()
+    n = int(read_scanpaths(path, viewing)["n_fixations"].sum())
+    return (time.process_time() - begin) / n
+
+
+@pytest.mark.parametrize("kind", ["a.csv", "a.json", "a.asc"])
+def test_time_grows_with_the_file_and_not_its_square(file, kind):
+    def write(n):
+        if kind == "a.csv":
+            rows = (f"i{k // 10},s,{k % 10},10.5,20,0.2\n" for k in range(n))
+            return file(HEAD + "".join(rows), kind)
+        if kind == "a.json":
+            records = (RECORD.replace('"a"', f'"i{k}"') for k in range(n // 2))
+            return file(f"[{','.join(records)}]", kind)
+        events = (f"EFIX L {t} {t + 13} 14 640.5 512 700" for t in range(1002, 1002 + 20 * n, 20))
+        return file("\n".join([*ASC[:3], *events, "END 99999999"]), kind)
+
+    _cpu(write(100))  # what is imported at first
+    small, large = _cpu(write(2000)), _cpu(write(32_000))
+    assert large < 4 * small  # sixteen times, were it squared
+
+
+def test_events_that_come_twice_are_taken_once_and_contradicting_ones_refused():
+    events = pd.DataFrame(
+        {
+            "name": "fixation",
+            "onset": [0, 300, 300],
+            "offset": [200, 500, 500],
+            "location": [[10.0, 5.0], [20.0, 6.0], [20.0, 6.0]],
+        }
+    )
+    names = {"image": "a", "observer": "1"}
+    with pytest.warns(UserWarning, match="1 of 3 fixations that come twice are left out"):
+        found = from_pymovements(events, viewing=VIEWING, **names)
+    assert found["x"].values.tolist() == [[10, 20]]
+    events.at[2, "location"] = [21.0, 6.0]
+    with pytest.raises(InvalidInput, match="'1' on image 'a' begin at 300 and differ; 1 such"):
+        from_pymovements(events, viewing=VIEWING, **names)
