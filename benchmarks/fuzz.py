@@ -21,8 +21,10 @@ that may end without ending the run. The exit status is 1 if there was a failure
 import argparse
 import contextlib
 import dataclasses
+import faulthandler
 import gzip
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -43,7 +45,7 @@ from typing import Any
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-import numpy as np
+import numpy as np  # noqa: E402  (after the number of its threads)
 
 VERDICTS = ("refused", "same", "different", "foreign", "hang", "crash")
 SECONDS, MEMORY = 20, 4 * 2**30
@@ -119,7 +121,7 @@ def read_coco(path: Path) -> Any:
     from attnsci.data.coco_index import build_index, parse
     from attnsci.data.coco_selection import Rule
 
-    index = build_index(parse(path.read_bytes(), path), "", Rule(0.1, 0.01, 2), path)
+    index = build_index(parse(path.read_bytes(), path), "", Rule(0.1, 0.01, 3), path)
     return dataclasses.asdict(index)
 
 
@@ -278,6 +280,8 @@ def saved(end: str) -> Callable[[Path], Path]:
 
 
 def coco(folder: Path) -> Path:
+    from pycocotools import mask as coco_mask
+
     boxes = [[0, 0, 40, 40], [60, 0, 30, 50], [0, 60, 45, 30]]
     annotations = [
         {
@@ -287,6 +291,12 @@ def coco(folder: Path) -> Path:
         }
         for number, (x, y, w, h) in enumerate(boxes, 1)
     ]  # fmt: skip
+    # One object as polygon, one as runs, one as compressed runs.
+    size = [100, 100]
+    runs = [6000, 50] + [50, 50] * 29 + [1050]
+    encoded = coco_mask.frPyObjects(annotations[2]["segmentation"], *size)[0]["counts"].decode()
+    annotations[1]["segmentation"] = {"size": size, "counts": runs}
+    annotations[2]["segmentation"] = {"size": size, "counts": encoded}
     content = {
         "licenses": [{"id": 1, "name": "CC BY"}],
         "images": [{"id": 9, "file_name": "9.jpg", "height": 100, "width": 100, "license": 1}],
@@ -490,7 +500,9 @@ class Outcome:
     failure: str = ""
 
 
-def judge(case: Case, whole: Path, expected: str, folder: Path, *, verbose: bool = False) -> Outcome:
+def judge(
+    case: Case, whole: Path, expected: str, folder: Path, *, verbose: bool = False
+) -> Outcome:
     """Damage a copy of `whole` in `folder`, read it, and compare its digest with `expected`."""
     from attnsci.errors import AttnsciError
 
@@ -621,17 +633,9 @@ def main() -> int:
             Case(names[place % len(names)], place // len(names), options.seed)
             for place in range(options.cases)
         ]
-    import faulthandler
-
-    # Once, not in each worker; a crash then says where.
-    import pandas
-    import torch
-    import xarray
-    import zarr
-
-    import attnsci.scanpaths.formats.io
-
-    faulthandler.enable()
+    for heavy in ("pandas", "torch", "xarray", "zarr", "attnsci.scanpaths.formats.io"):
+        importlib.import_module(heavy)  # once, not in each worker
+    faulthandler.enable()  # a crash says where
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         outcomes = run(cases, Path(folder), verbose=options.case is not None)

@@ -350,9 +350,12 @@ def _open_store(store: Store) -> Recording:
 
 def _open_saved(path: Path, options: dict[str, Any]) -> Recording:
     """Open what `Recording.save` wrote."""
+    import h5py
     import xarray as xr
 
     with _reading(path):
+        if path.is_file():  # xarray leaves a half-open file behind where it is no HDF5
+            h5py.File(path).close()
         with xr.open_dataset(path, **options) as root:
             provenance, layers = root.attrs["provenance"], json.loads(root.attrs["layers"])
         arrays = {}
