@@ -354,8 +354,9 @@ def _open_saved(path: Path, options: dict[str, Any]) -> Recording:
     import xarray as xr
 
     with _reading(path):
-        if path.is_file():  # xarray leaves a half-open file behind where it is no HDF5
-            h5py.File(path).close()
+        if path.is_file():  # h5netcdf trips over its own cleaning up where this fails
+            with h5py.File(path) as file:
+                dict(file.attrs)
         with xr.open_dataset(path, **options) as root:
             provenance, layers = root.attrs["provenance"], json.loads(root.attrs["layers"])
         arrays = {}
