@@ -598,7 +598,7 @@ def run(cases: Sequence[Case], folder: Path, *, verbose: bool = False) -> list[O
         pending = cases[len(outcomes) :]
         sent, status = forked(work)
         outcomes += [Outcome(*each) for each in sent]
-        if status:
+        if status or len(sent) < len(pending[:A_WORKER]):
             signalled = os.WTERMSIG(status)
             hung = signalled in (signal.SIGPROF, signal.SIGALRM)
             why = f"ended by signal {signalled}, status {os.WEXITSTATUS(status)}"
