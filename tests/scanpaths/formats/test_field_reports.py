@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import time
 import unicodedata
 import warnings
 
@@ -17,6 +16,7 @@ from attnsci.errors import AttnsciError, DatasetCorrupt, DatasetNotFound, Invali
 from attnsci.gaze import from_arrays, to_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths.formats.io import read_scanpaths, write_scanpaths
+from attnsci.scanpaths.formats.pymovements import from_pymovements
 
 VIEWING = Viewing(1280, 1024)
 DATA_VIEWER = {
@@ -474,29 +474,6 @@ def test_two_eyes_of_a_long_trial_are_paired_without_a_table_of_all_pairs(file):
     found = read_scanpaths(file("\n".join(lines), "a.asc"), eye="average")
     assert found["n_fixations"].item() == 20_000
     assert found["onset"].values[0, :2].tolist() == [0.1025, 0.2025]
-
-
-def _cpu(path, viewing=VIEWING):
-    begin = time.process_time()
-    n = int(read_scanpaths(path, viewing)["n_fixations"].sum())
-    return (time.process_time() - begin) / n
-
-
-@pytest.mark.parametrize("kind", ["a.csv", "a.json", "a.asc"])
-def test_time_grows_with_the_file_and_not_its_square(file, kind):
-    def write(n):
-        if kind == "a.csv":
-            rows = (f"i{k // 10},s,{k % 10},10.5,20,0.2\n" for k in range(n))
-            return file(HEAD + "".join(rows), kind)
-        if kind == "a.json":
-            records = (RECORD.replace('"a"', f'"i{k}"') for k in range(n // 2))
-            return file(f"[{','.join(records)}]", kind)
-        events = (f"EFIX L {t} {t + 13} 14 640.5 512 700" for t in range(1002, 1002 + 20 * n, 20))
-        return file("\n".join([*ASC[:3], *events, "END 99999999"]), kind)
-
-    _cpu(write(100))  # what is imported at first
-    small, large = _cpu(write(2000)), _cpu(write(32_000))
-    assert large < 4 * small  # sixteen times, were it squared
 
 
 def test_events_that_come_twice_are_taken_once_and_contradicting_ones_refused():
