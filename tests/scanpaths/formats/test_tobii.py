@@ -1,5 +1,7 @@
 """Tobii exports, after the maker's descriptions: rows of samples, units, trials, bad tables."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,3 +133,11 @@ def test_cut_or_flipped_files_end_in_our_error_or_a_valid_set(tobii):
 def test_viewing_is_needed(tobii):
     with pytest.raises(InvalidInput, match="how large the images were"):
         read_scanpaths(tobii())
+
+
+def test_a_column_name_of_brackets_takes_no_time(tmp_path):
+    (tmp_path / "a.tsv").write_text("Participant name\t" + "[" * 10**5 + "]" * 10**5 + "\np\t1\n")
+    begin = time.process_time()
+    with pytest.raises(InvalidInput, match="has no column"):
+        read_scanpaths(tmp_path / "a.tsv", Viewing(800, 600), format="tobii")
+    assert time.process_time() - begin < 3
