@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from attnsci.errors import CheckpointError
 from attnsci.files import atomic_path
 from attnsci.provenance import to_json
 
-RECORD, DIGEST = "attnsci", "attnsci_sha256"
+# One entry: safetensors writes several in random order. Its first line is the record, its second
+# a digest of record and tensors.
+RECORD = "attnsci"
 _SCALE = ".scale"
 
 
@@ -56,7 +59,7 @@ def save_weights(
         else:
             tensors[name] = value.to(torch.float16 if dtype == torch.int8 else dtype).contiguous()
     text = to_json(record)
-    metadata = {RECORD: text, DIGEST: _digest(tensors, text)}
+    metadata = {RECORD: f"{text}\n{_digest(tensors, text)}"}
     content = safetensors.torch.save(tensors, metadata=metadata)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -90,8 +93,10 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        text = metadata.get(RECORD, "{}")
-        if DIGEST in metadata and metadata[DIGEST] != _digest(stored, text):
+        text, newline, digest = metadata.get(RECORD, "{}").partition("\n")
+        # With a digest under another name, the name was altered.
+        sealed = newline or any(re.search(r"\n.{64}$", each) for each in metadata.values())
+        if sealed and digest != _digest(stored, text):
             raise ValueError("its content is not what was saved")
         state = {name: tensor.float() for name, tensor in stored.items()}
         for name in [name for name in state if name + _SCALE in state]:

@@ -325,7 +325,7 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
         return _open_saved(target, {"engine": "zarr", "consolidated": False})
     with storing(target):
         done = store.sound_chunks()
-    if not store.attrs["complete"] or ATTRIBUTE not in store.attrs or not done.all():
+    if not store.attrs.get("complete") or ATTRIBUTE not in store.attrs or not done.all():
         raise RecordingError(
             f"{target} is not whole: {int(done.sum())} of {len(done)} chunks are there and "
             "sound. Repeat the record(...) call that made it; it records only the others."

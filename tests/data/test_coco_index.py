@@ -106,6 +106,18 @@ def test_what_is_not_coco(coco, text, says):
         ("annotations", {"area": ..., "bbox": ...}, "lacks area, bbox. Give an instances"),
         ("annotations", {"id": 102}, "2 entries of 'annotations' have the id 102"),
         ("annotations", {"segmentation": "x"}, "image 000000000001.png: The segmentation"),
+        ("images", {"height": 10**9}, "more than 268435456 pixels"),
+        ("annotations", {"image_id": []}, r"image_id of annotation 101 is \[\]"),
+        ("annotations", {"category_id": {}}, "is of category {}"),
+        ("annotations", {"area": True}, "area of annotation 101 is True"),
+        ("annotations", {"area": 10**400}, "area of annotation 101 is 1000"),
+        ("annotations", {"bbox": [1, 2, 10**400, 3]}, "bbox of annotation 101"),
+        ("annotations", {"iscrowd": "0"}, "iscrowd of annotation 101 is '0'"),
+        ("annotations", {"segmentation": [[0, 0, True, 40, 40, 0]]}, "True, which is no number"),
+        # pycocotools ends the process for such.
+        ("annotations", {"segmentation": [[0, 0, 1e300, 4, 4, 0]]}, "far outside the photograph"),
+        ("annotations", {"segmentation": [[0, 0, 10**400, 4, 4, 0]]}, "far outside"),
+        ("categories", {"name": []}, r"name of category \d+ is \[\]"),
         ("categories", {"name": ...}, "entry 0 of 'categories' lacks name"),
     ],
 )

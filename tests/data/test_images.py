@@ -177,6 +177,17 @@ def test_truncated_files_are_named(tmp_path, suffix, kept):
         read_image(path)
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.99])
+def test_an_altered_png_is_no_other_picture(tmp_path, place):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "bit.png")
+    content = bytearray((tmp_path / "bit.png").read_bytes())
+    content[int(place * len(content)) - 8] ^= 4
+    (tmp_path / "bit.png").write_bytes(content)
+    with pytest.raises(DatasetCorrupt, match=r"bit\.png is damaged"):
+        read_image(tmp_path / "bit.png")
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_files_that_are_no_images_are_named(tmp_path, content):
     path = tmp_path / "notes.jpg"

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+import safetensors
 import safetensors.torch
 import torch
 
@@ -170,3 +171,31 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value):
     safetensors.torch.save_file({"w": torch.tensor([1.0, value])}, path)
     with pytest.raises(CheckpointError, match="w holds weights that are not finite"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16, torch.bfloat16, torch.int8])
+def test_weights_and_records_that_were_altered_are_refused(tmp_path, dtype):
+    path = tmp_path / "x.safetensors"
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
+    save_weights(path, network, {"seed": 3}, dtype)
+    state, record = load_weights(path)
+    assert state["0.weight"].shape == (3, 4) and record == {"seed": 3}
+    content = path.read_bytes()
+    # A weight, the record, the digest, and the name under which both stand.
+    places = [len(content) - 2, content.index(b"seed"), content.index(b"\\n") + 9]
+    for place in (*places, content.index(b"attnsci")):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(CheckpointError, match="its content is not what was saved"):
+            load_weights(path)
+
+
+def test_weights_without_a_digest_are_read(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_weights(path, torch.nn.Linear(2, 2), {"seed": 3})
+    with safetensors.safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = {"attnsci": file.metadata()["attnsci"].splitlines()[0]}
+    safetensors.torch.save_file(tensors, path, metadata)
+    assert load_weights(path)[1] == {"seed": 3}

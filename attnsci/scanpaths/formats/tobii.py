@@ -35,7 +35,7 @@ COLUMNS = {
 }
 """What we need, and the columns that have it, the first that there is; case does not matter."""
 MILLISECONDS = {"ms": 1.0, "μs": 1e-3, "µs": 1e-3, "us": 1e-3}
-UNIT = re.compile(r"\s*[\[(]([^\])]*)[\])]\s*$")
+UNIT = re.compile(r"[\[(]([^\[\]()]*)[\])]\s*$")
 
 
 def read_tobii(path: Path, viewing: Viewing | None = None) -> "xr.Dataset":

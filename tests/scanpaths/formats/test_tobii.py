@@ -135,3 +135,9 @@ def test_cut_or_flipped_files_end_in_our_error_or_a_valid_set(tobii):
 def test_viewing_is_needed(tobii):
     with pytest.raises(InvalidInput, match="how large the images were"):
         read_scanpaths(tobii())
+
+
+def test_a_column_name_of_brackets_takes_no_time(tmp_path):
+    (tmp_path / "a.tsv").write_text("Participant name\t" + "[" * 10**5 + "]" * 10**5 + "\np\t1\n")
+    with pytest.raises(InvalidInput, match="has no column"):
+        read_scanpaths(tmp_path / "a.tsv", Viewing(800, 600), format="tobii")
