@@ -7,11 +7,15 @@ JSON in the attributes. Coordinates stay as the source has them: every correctio
 its own, and is remembered in ``attrs["steps"]``.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+import unicodedata
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnsci import numerals
 from attnsci.checks import check_option
 from attnsci.errors import InvalidInput
 from attnsci.geometry import Viewing
@@ -22,6 +26,13 @@ if TYPE_CHECKING:
 
 KEYS = ("image", "observer", "task", "sample")
 """Coordinates that name a scanpath, the last two optional."""
+TAKEN_OUT = " If fixations were taken out on purpose, give gaps='renumber'."
+FARTHEST_PX = 1e6
+"""Farther from the image, or than ten times its sides, no display reaches."""
+DAY_S = 86_400.0
+MOST_CELLS = 2**27
+"""Scanpaths times the longest of them: a gigabyte an array."""
+NO_NUMBERS = (bool, np.bool_, str, bytes, complex, np.complexfloating)
 UNITS = {"s": 1.0, "ms": 1e-3}
 SIDES = ("width_px", "height_px")
 COLUMNS = (
@@ -35,6 +46,7 @@ def from_frame(
     *,
     columns: Mapping[str, str] | None = None,
     duration_unit: str = "s",
+    gaps: str = "raise",
 ) -> "xr.Dataset":
     """Return scanpaths from a table with one row a fixation.
 
@@ -51,6 +63,9 @@ def from_frame(
         Our name to the table's: ``{"x": "CURRENT_FIX_X"}``.
     duration_unit : {"s", "ms"}
         Of the columns ``duration`` and ``onset``.
+    gaps : {"raise", "renumber"}
+        What to do where numbers of fixations are left out, as when blinks were taken out:
+        "renumber" counts them anew and says in how many scanpaths.
 
     Returns
     -------
@@ -63,6 +78,11 @@ def from_frame(
         If a column is missing, a cell is not a number, a fixation is doubled or left out, or a
         value cannot be; the message names the row.
 
+    Warns
+    -----
+    UserWarning
+        If fixations are numbered anew.
+
     Examples
     --------
     >>> import pandas as pd
@@ -74,6 +94,7 @@ def from_frame(
     import pandas as pd
 
     check_option("duration_unit", duration_unit, UNITS)
+    check_option("gaps", gaps, ("raise", "renumber"))
     named = _renamed(frame, columns or {})
     if named.empty:
         raise InvalidInput("The table of fixations has no rows.")
@@ -99,7 +120,12 @@ def from_frame(
     groups = groups[order]
     lengths = np.bincount(groups)
     starts = np.cumsum(lengths) - lengths
-    _check_index(named, values["fixation"][order], groups, starts, order)
+    index = values["fixation"][order]
+    steps: list[str] = []
+    if gaps == "renumber":
+        index = _renumbered(index, groups, starts, steps)
+    _check_index(named, index, groups, starts, order)
+    _check_padding(len(lengths), int(lengths.max()), len(order))
     column = np.arange(len(order)) - np.repeat(starts, lengths)
 
     def padded(name: str) -> np.ndarray:
@@ -114,7 +140,8 @@ def from_frame(
             coords[side] = _of_scanpath(named, side, groups, order)[starts]
     arrays = {name: padded(name) for name in numbers if name != "fixation"}
     arrays.setdefault("duration", np.full_like(arrays["x"], np.nan))
-    return validate(_dataset(arrays, lengths, coords, viewing))
+    found = validate(_dataset(arrays, lengths, coords, viewing))
+    return found.assign_attrs(steps=json.dumps(steps))
 
 
 def from_arrays(
@@ -271,7 +298,9 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
     tests = [
         ("has no finite coordinates", inside & ~(np.isfinite(x) & np.isfinite(y))),
         ("stands after the end of its scanpath", ~inside & ~np.isnan([x, y, duration]).all(0)),
+        ("lies where no display is; is it a mark for missing data?", _beyond(scanpaths, x, y)),
         ("has a negative or infinite duration", (duration < 0) | np.isinf(duration)),
+        ("lasts longer than a day; durations are seconds", duration > DAY_S),
         ("lacks its duration, which others of the scanpath have", lacking),
     ]
     if "onset" in scanpaths:
@@ -283,6 +312,11 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
         back = np.zeros_like(inside)
         back[:, 1:] = inside[:, 1:] & (np.diff(onset, axis=1) < 0)
         tests.append(("begins before the one it follows", back))
+        # Without onsets, a fixation twice is one that lasts on; with them, it is one row too many.
+        twice = np.zeros_like(inside)
+        fixations = np.stack([x, y, duration, onset])
+        twice[:, 1:] = (np.diff(fixations, axis=2) == 0).all(0) & (duration[:, 1:] > 0)
+        tests.append(("comes twice, with the same onset", twice))
     for what, bad in tests:
         if bad.any():
             row, fixation = np.argwhere(bad)[0]
@@ -292,7 +326,38 @@ def validate(scanpaths: "xr.Dataset") -> "xr.Dataset":
                 f"{int(bad.sum())} such in all. Correct or remove them first."
             )
     _check_distinct(scanpaths)
+    for key in ("image", "observer"):
+        pairs = look_alikes(scanpaths[key].to_numpy())
+        if pairs:
+            one, other = pairs[0]
+            raise InvalidInput(
+                f"Two {key}s look the same and are not: {one!a} and {other!a} (an accent written "
+                f"in two ways, a blank, or a sign that is not seen); {len(pairs)} such in all. "
+                "Write one of them throughout."
+            )
     return scanpaths
+
+
+def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the pairs of names that are printed alike and are not the same text.
+
+    Two Unicode forms of an accent, blanks at the ends or doubled, and signs without a width.
+
+    Examples
+    --------
+    >>> look_alikes(["a", "a ", "b"])
+    [('a', 'a ')]
+    """
+    first: dict[str, str] = {}
+    pairs = []
+    for name in dict.fromkeys(map(str, names)):
+        plain = " ".join(name.split())
+        if not plain.isascii():
+            plain = unicodedata.normalize("NFC", plain)
+            plain = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
+        if first.setdefault(plain, name) != name:
+            pairs.append((first[plain], name))
+    return pairs
 
 
 def to_frame(scanpaths: "xr.Dataset") -> "pd.DataFrame":
@@ -364,23 +429,22 @@ def _no_missing(frame: "pd.DataFrame", column: str) -> None:
 
 
 def _numbers(frame: "pd.DataFrame", column: str) -> np.ndarray:
-    import pandas as pd
-
     kind = getattr(frame[column].dtype, "kind", "O")
     if kind in "mMcb":  # pandas would make numbers of them, in nanoseconds and of half a value
         raise InvalidInput(
             f"The column {column} holds {frame[column].dtype}; make it numbers, in the unit that "
             "you declare."
         )
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float, na_value=np.nan)
-    bad = np.isnan(values) & frame[column].notna().to_numpy()
+    values, bad = numerals.parse(frame[column])
     if column in ("fixation", "x", "y", *SIDES):
-        bad = ~np.isfinite(values)
+        bad |= ~np.isfinite(values)
     if bad.any():
         row = int(np.argmax(bad))
+        cell = frame[column].iloc[[row]].tolist()[0]
+        why = numerals.fault(cell) if np.isnan(values[row]) and isinstance(cell, str) else ""
         raise InvalidInput(
-            f"Row {row} (counted from 0) has {column} = {frame[column].tolist()[row]!r}, which is "
-            f"no finite number; {int(bad.sum())} such rows in all."
+            f"Row {row} (counted from 0) has {column} = {cell!r}, which is no finite number"
+            f"{why.removeprefix('no number')}; {int(bad.sum())} such rows in all."
         )
     return values
 
@@ -400,6 +464,37 @@ def _of_scanpath(
     return values
 
 
+def _renumbered(
+    index: np.ndarray, groups: np.ndarray, starts: np.ndarray, steps: list[str]
+) -> np.ndarray:
+    """Return numbers without gaps, doubled ones as they are; say how many scanpaths had gaps."""
+    moves = np.diff(index, prepend=index[0])
+    moves[starts] = 0
+    begins = index[starts] - index[starts].min()
+    with_gaps = np.unique(groups[(moves > 1) | (np.repeat(begins, np.bincount(groups)) > 0)])
+    if not len(with_gaps):
+        return index
+    steps.append(f"numbered fixations anew in {len(with_gaps)} of {len(starts)} scanpaths")
+    warnings.warn(
+        f"Numbers of fixations are left out in {len(with_gaps)} of {len(starts)} scanpaths; they "
+        "were counted anew.",
+        UserWarning,
+        stacklevel=3,
+    )
+    counted = np.cumsum(moves > 0)
+    return counted - np.repeat(counted[starts], np.bincount(groups)).astype(float)
+
+
+def _check_padding(n: int, longest: int, fixations: int) -> None:
+    """Raise if one scanpath is so long that all others, padded to it, would fill the memory."""
+    if n * longest > MOST_CELLS:
+        raise InvalidInput(
+            f"The longest of {n} scanpaths has {longest} fixations, all together {fixations}: "
+            f"padded to it they would be {n * longest:,} cells. Is it one scanpath? Read what is "
+            "so long apart from the others."
+        )
+
+
 def _check_index(
     frame: "pd.DataFrame",
     index: np.ndarray,
@@ -413,8 +508,9 @@ def _check_index(
     step = np.diff(index, prepend=index[0] - 1)
     late = np.zeros(len(index), bool)
     late[starts] = index[starts] != index[starts].min()
+    twice = inner & (step == 0)
     tests = [
-        ("comes twice", inner & (step == 0)),
+        ("comes twice", twice),
         ("does not follow the one before it by 1", inner & (step != 1)),
         (f"is its first, and others begin at {index[starts].min():g}", late),
     ]
@@ -426,7 +522,7 @@ def _check_index(
                 f"Row {int(order[at])} (counted from 0): fixation {index[at]:g} of observer "
                 f"{row['observer']!r} on image {row['image']!r} {what}; {int(bad.sum())} such "
                 "rows in all. If one table holds several scanpaths of an observer on an image, "
-                "number them in a column 'sample'."
+                "number them in a column 'sample'." + ("" if bad is twice else TAKEN_OUT)
             )
 
 
@@ -458,6 +554,11 @@ def _check_distinct(scanpaths: "xr.Dataset") -> None:
         )
 
 
+def _beyond(scanpaths: "xr.Dataset", x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    width, height = (np.maximum(FARTHEST_PX, 10 * side)[:, None] for side in frame_sizes(scanpaths))
+    return (np.abs(x) > width) | (np.abs(y) > height)
+
+
 def _name(scanpaths: "xr.Dataset", row: int) -> str:
     image, observer = (str(scanpaths[key].to_numpy()[row]) for key in ("image", "observer"))
     return f"observer {observer!r} on image {image!r}"
@@ -471,6 +572,7 @@ def _padded(name: str, values: Any) -> np.ndarray:
         return array
     rows = [_floats(f"{name} of scanpath {n}", row).ravel() for n, row in enumerate(values)]
     lengths = np.array([len(row) for row in rows], int)
+    _check_padding(len(rows), int(lengths.max(initial=0)), int(lengths.sum()))
     out = np.full((len(rows), max(lengths, default=0)), np.nan)
     out[np.arange(out.shape[1]) < lengths[:, None]] = np.concatenate(rows) if rows else []
     return out
@@ -478,7 +580,13 @@ def _padded(name: str, values: Any) -> np.ndarray:
 
 def _floats(name: str, values: Any) -> np.ndarray:
     try:
-        return np.array(values, float)
+        given = isinstance(values, np.ndarray) and values.dtype != object
+        array = values if given else np.asarray(values, object)
+        kinds = {array.dtype.type} if given else {*map(type, array.ravel().tolist())}
+        wrong = [kind for kind in kinds if issubclass(kind, NO_NUMBERS)]
+        if wrong:  # numpy would take True for 1 and "1_0" for 10
+            raise TypeError(f"it holds {wrong[0].__name__}")
+        return np.array(array, float)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{name} is no array of numbers: {error}.") from error
 

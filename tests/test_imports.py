@@ -15,7 +15,8 @@ PACKAGE = Path(attnsci.__file__).parent
 
 # Each room and the rooms it may import, besides itself and the ground floor.
 GROUND = {
-    "errors", "checks", "provenance", "seeds", "files", "devices", "interrupts", "_torchvision"
+    "errors", "checks", "provenance", "seeds", "files", "interrupts", "contents", "numerals",
+    "devices", "_torchvision",
 }  # fmt: skip
 ARROWS: dict[str, set[str]] = {
     "geometry": set(),

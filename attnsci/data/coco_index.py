@@ -3,12 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from attnsci.contents import parse_json
 from attnsci.data.coco_selection import Rule, select_objects
 from attnsci.data.places import prepare_cache
 from attnsci.errors import DatasetCorrupt, DatasetNotFound
@@ -18,6 +18,11 @@ from attnsci.provenance import stable_hash
 FOLDER = "coco-pairs"
 # Part of every key: to be raised when the rule or what is kept changes.
 VERSION = 1
+
+# As Pillow's safeguard for photographs; masks of more would fill the memory.
+_MOST_PIXELS = 2**28
+# Of an area or a side; Python's whole numbers can be too large for a float.
+_LARGEST = 10**9
 
 _PARTS = ("images", "annotations", "categories")
 _IMAGE_KEYS = ("id", "file_name", "height", "width")
@@ -122,10 +127,7 @@ def parse(content: bytes, path: Path) -> dict[str, Any]:
     DatasetCorrupt
         If it is no JSON, or not COCO's; the message says what is missing where.
     """
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DatasetCorrupt(f"{path} is no JSON: {error}. Get it anew.") from error
+    data = parse_json(content, path)
     if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in _PARTS):
         holds = sorted(data) if isinstance(data, dict) else type(data).__name__
         raise DatasetCorrupt(
@@ -140,10 +142,22 @@ def parse(content: bytes, path: Path) -> dict[str, Any]:
                 f"{path}: image {image['id']} is {image['height']!r} high and "
                 f"{image['width']!r} wide; both must be whole numbers above 0."
             )
+        if image["height"] * image["width"] > _MOST_PIXELS:
+            raise DatasetCorrupt(
+                f"{path}: image {image['id']} is {image['height']} high and {image['width']} "
+                f"wide, which is more than {_MOST_PIXELS} pixels."
+            )
         if not isinstance(image["file_name"], str):
             raise DatasetCorrupt(
                 f"{path}: the file_name of image {image['id']} is {image['file_name']!r}."
             )
+    for category in data["categories"]:
+        if not isinstance(category["name"], str):
+            raise DatasetCorrupt(
+                f"{path}: the name of category {category['id']} is {category['name']!r}."
+            )
+    if not isinstance(data.get("licenses") or [], list):
+        raise DatasetCorrupt(f"{path}: 'licenses' must be a list; it is {data['licenses']!r}.")
     known = {category["id"] for category in data["categories"]}
     for annotation in data["annotations"]:
         _check_annotation(path, annotation, known)
@@ -172,13 +186,23 @@ def _check_records(path: Path, part: str, records: list[Any], keys: Iterable[str
 
 def _check_annotation(path: Path, annotation: dict[str, Any], known: set[int]) -> None:
     number, box = annotation["id"], annotation["bbox"]
-    if annotation["category_id"] not in known:
+    if not _whole(annotation["image_id"]):
+        raise DatasetCorrupt(
+            f"{path}: the image_id of annotation {number} is {annotation['image_id']!r}; it must "
+            "be a whole number."
+        )
+    if not _whole(annotation["category_id"]) or annotation["category_id"] not in known:
         raise DatasetCorrupt(
             f"{path}: annotation {number} is of category {annotation['category_id']!r}, which "
             "'categories' lacks."
         )
     if not _finite(annotation["area"]):
         raise DatasetCorrupt(f"{path}: the area of annotation {number} is {annotation['area']!r}.")
+    if annotation.get("iscrowd", 0) not in (0, 1):
+        raise DatasetCorrupt(
+            f"{path}: iscrowd of annotation {number} is {annotation['iscrowd']!r}; it must be 0 "
+            "or 1."
+        )
     if not isinstance(box, list) or len(box) != 4 or not all(map(_finite, box)):
         raise DatasetCorrupt(
             f"{path}: the bbox of annotation {number} is {box!r}; it must be x, y, width, height."
@@ -190,7 +214,8 @@ def _whole(value: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and -_LARGEST <= value <= _LARGEST
 
 
 def build_index(data: Mapping[str, Any], checksum: str, rule: Rule, path: Path) -> PairIndex:

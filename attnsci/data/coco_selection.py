@@ -1,7 +1,6 @@
 """Which objects of an annotated photograph make a scene: the published rule."""
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +12,10 @@ from attnsci.errors import DatasetCorrupt
 
 Annotation = Mapping[str, Any]
 Rle = dict[str, Any]
+
+# Sides of the photograph. pycocotools draws every pixel of an outline, and its whole numbers
+# overflow, which ends the process.
+_FURTHEST = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +138,8 @@ def encode(annotation: Annotation, height: int, width: int) -> Rle:
     segmentation = annotation.get("segmentation")
     try:
         if isinstance(segmentation, list):
-            polygons = [_polygon(points) for points in segmentation]
+            furthest = _FURTHEST * max(height, width)
+            polygons = [_polygon(points, furthest) for points in segmentation]
             # pycocotools would take four numbers for a box.
             areas = [points for points in polygons if len(points) > 4]
             if not areas:
@@ -147,7 +151,7 @@ def encode(annotation: Annotation, height: int, width: int) -> Rle:
         if size != [height, width]:
             raise ValueError(f"its size is {size} and the photograph's [{height}, {width}]")
         if isinstance(counts, list):
-            if any(not isinstance(run, int) or run < 0 for run in counts):
+            if any(type(run) is not int or run < 0 for run in counts):
                 raise ValueError("its runs are not whole numbers from 0")
             if sum(counts) != height * width:
                 raise ValueError(f"its runs cover {sum(counts)} of {height * width} pixels")
@@ -163,11 +167,14 @@ def encode(annotation: Annotation, height: int, width: int) -> Rle:
         ) from error
 
 
-def _polygon(points: Any) -> list[float]:
+def _polygon(points: Any, furthest: float) -> list[float]:
     if not isinstance(points, list) or len(points) % 2:
         raise ValueError("a polygon is a list of x, y, x, y, …")
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in points):
-        raise ValueError("a polygon holds something that is no number")
+    for value in points:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            raise ValueError(f"a polygon holds {value!r}, which is no number")
+        if abs(value) > furthest:
+            raise ValueError("a polygon reaches far outside the photograph")
     return points
 
 

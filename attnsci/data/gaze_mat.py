@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnsci.contents import content
 from attnsci.data.mat_structure import check_structure
 from attnsci.errors import DatasetCorrupt, InvalidInput
 
@@ -27,9 +28,9 @@ def load_mat(path: Path) -> dict[str, Any]:
     import scipy.io
 
     try:
-        check_structure(content := path.read_bytes())
+        check_structure(whole := content(path))
         # Without squeeze_me, which turns a scanpath of one fixation into a number.
-        found = scipy.io.loadmat(io.BytesIO(content), squeeze_me=False, struct_as_record=True)
+        found = scipy.io.loadmat(io.BytesIO(whole), squeeze_me=False, struct_as_record=True)
     except DatasetCorrupt as error:
         raise DatasetCorrupt(f"{path} is no whole MATLAB file. {error}") from error
     except Exception as error:  # a damaged file makes the parser raise whatever there is
@@ -91,7 +92,13 @@ def structs_to_frame(images: np.ndarray) -> "pd.DataFrame":
             one = subject.flat[0] if isinstance(subject, np.ndarray) else subject
             counts[-1] += 1
             for field in FIELDS:
-                values[field].append(np.ravel(one[field]))
+                found = np.ravel(one[field])
+                if found.dtype.kind not in "fiu":
+                    raise DatasetCorrupt(
+                        f"{field} of observer {counts[-1]} on image {names[-1]!r} holds "
+                        f"{found.dtype}, not numbers."
+                    )
+                values[field].append(found)
     lengths = {field: np.array([len(row) for row in rows]) for field, rows in values.items()}
     image = np.repeat(np.arange(len(names)), counts)
     observer = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts) + 1

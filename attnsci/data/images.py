@@ -280,6 +280,9 @@ def read_image(path: str | os.PathLike[str]) -> Photograph:
             # A warning comes at half the size that is refused; a panorama may be that large.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as file:
+                if file.format == "PNG":  # Pillow stops at the last row, before the checksum
+                    file.verify()
+            with Image.open(path) as file:
                 picture = ImageOps.exif_transpose(file)
                 picture.load()
     except FileNotFoundError as error:

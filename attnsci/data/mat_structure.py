@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from attnsci.contents import inflate
 from attnsci.errors import DatasetCorrupt
 
 BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
@@ -56,7 +57,7 @@ def check_structure(content: bytes) -> None:
     for element in _elements(memoryview(content)[128:], order):
         if element.kind == COMPRESSED:
             try:
-                inside = memoryview(zlib.decompress(element.data))
+                inside = memoryview(inflate(element.data, "A compressed variable"))
             except zlib.error as error:
                 raise DatasetCorrupt(f"A compressed variable is damaged: {error}.") from error
             for each in _elements(inside, order):

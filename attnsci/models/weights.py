@@ -1,5 +1,6 @@
 """Weights as safetensors: tensors and a JSON record of what they are, no pickle."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from attnsci.errors import CheckpointError
 from attnsci.files import atomic_path
 from attnsci.provenance import to_json
 
-RECORD = "attnsci"
+RECORD, DIGEST = "attnsci", "attnsci_sha256"
 _SCALE = ".scale"
 
 
@@ -54,7 +55,9 @@ def save_weights(
             tensors[name], tensors[name + _SCALE] = _in_whole_numbers(value)
         else:
             tensors[name] = value.to(torch.float16 if dtype == torch.int8 else dtype).contiguous()
-    content = safetensors.torch.save(tensors, metadata={RECORD: to_json(record)})
+    text = to_json(record)
+    metadata = {RECORD: text, DIGEST: _digest(tensors, text)}
+    content = safetensors.torch.save(tensors, metadata=metadata)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
@@ -77,19 +80,24 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated or no safetensors file, if its record is no JSON object,
-        or if a weight is NaN or infinite.
+        If the file is missing, truncated or no safetensors file, if weights or record are not
+        those that were saved (foreign and older files hold no digest), if its record is no JSON
+        object, or if a weight is NaN or infinite.
     """
     if not Path(path).is_file():
         raise CheckpointError(f"There are no weights at {path}.")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = metadata.get(RECORD, "{}")
+        if DIGEST in metadata and metadata[DIGEST] != _digest(stored, text):
+            raise ValueError("its content is not what was saved")
+        state = {name: tensor.float() for name, tensor in stored.items()}
         for name in [name for name in state if name + _SCALE in state]:
             scale = state.pop(name + _SCALE)
             state[name] *= scale.view(-1, *[1] * (state[name].ndim - 1))
-        record = json.loads(metadata.get(RECORD, "{}"))
+        record = json.loads(text)
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
         # RuntimeError: brackets nested too deep for JSON, scales that do not fit their weights.
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}.") from error
@@ -102,6 +110,15 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     if false:
         raise CheckpointError(f"{path} is damaged: {false[0]} holds weights that are not finite.")
     return state, record
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    total = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        total.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def _in_whole_numbers(value: Tensor) -> tuple[Tensor, Tensor]:

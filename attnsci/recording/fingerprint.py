@@ -44,8 +44,8 @@ _SAYS_NOTHING = {
     "__doc__", "__module__", "__dict__", "__weakref__", "__annotations__", "__qualname__",
     "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__abstractmethods__", "_abc_impl", "__parameters__",
-    "__orig_bases__", "__match_args__", "__dataclass_params__", "__dataclass_fields__",
-    "__slotnames__",  # which copyreg adds when an instance is first taken apart
+    "__orig_bases__", "__match_args__", "__slotnames__", "__dataclass_params__",
+    "__dataclass_fields__",
 }  # fmt: skip
 
 
@@ -304,7 +304,7 @@ def _array(value: Any, path: str, walk: _Walk) -> Any:
         return _describe(value.tolist(), path, walk)
     shape = "x".join(map(str, value.shape))
     if _is_tensor(value):
-        if value.is_meta or hasattr(value, "fake_mode"):  # without values
+        if value.is_meta or type(value).__name__ == "FakeTensor":  # no values, as in an export
             return f"meta {value.dtype} {shape}"
         if value.is_quantized:
             scale = value.q_scale() if "per_tensor" in str(value.qscheme()) else "by channel"
@@ -457,7 +457,7 @@ def _installed(module: str | None) -> bool:
     package = str(module).split(".")[0]
     if package in sys.stdlib_module_names or package in ("builtins", "torch", "numpy"):
         return package != "__main__"
-    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    file = getattr(sys.modules.get(str(module)), "__file__", None) or ""
     places = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
     return bool(file) and any(place and file.startswith(place) for place in places)
 

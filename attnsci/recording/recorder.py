@@ -405,7 +405,8 @@ class Recorder:
         """Return what of the model its forward pass has changed: counters, values it keeps."""
         now = fingerprint.describe_model(self.model, refuse=False)
         places = fingerprint.differences(self._model, now)
-        return [place for place in places if not place.endswith(".training")]
+        fixed = {"training", "code", "class"}  # modes are ours here; code is never a state
+        return [place for place in places if place.rpartition(".")[2] not in fixed]
 
     def _signature(self, changed: Iterable[str] = ()) -> dict[str, Any]:
         """Return what a resume compares, beside the digests of the stimuli."""

@@ -12,9 +12,10 @@ import numpy as np
 
 from attnsci.checks import check_known
 from attnsci.errors import InvalidInput, MissingDependency, RecordingError
-from attnsci.files import atomic_path
+from attnsci.files import atomic_path, recover
 from attnsci.recording.schema import FORMAT, Layer, with_index
-from attnsci.recording.writer import N_CALLS, Store, codecs, storing
+from attnsci.recording.seal import ATTRIBUTE, content_digest
+from attnsci.recording.writer import N_CALLS, Store, check_content, codecs, storing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -240,6 +241,8 @@ class Recording(Mapping[str, "xr.DataArray"]):
             `path`. `open_recording` reads it back the same; NetCDF has no float16, which is
             widened to float32 and noted in the layer's attribute ``widened_from``.
         """
+        import zarr
+
         target = Path(path)
         if target.exists():
             raise InvalidInput(f"{target} exists; save to another path, or delete it first.")
@@ -261,6 +264,8 @@ class Recording(Mapping[str, "xr.DataArray"]):
                 tree.to_zarr(
                     temporary, consolidated=False, write_inherited_coords=True, encoding=encoding
                 )
+                root = zarr.open_group(temporary, mode="r+", use_consolidated=False)
+                root.attrs[ATTRIBUTE] = content_digest(temporary)
         return target
 
 
@@ -310,15 +315,17 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     2
     """
     target = Path(path)
+    recover(target)  # a kill may have come between the two renames
     if target.suffix in NETCDF_SUFFIXES and target.is_file():
         return _open_saved(target, {"engine": "h5netcdf"})
     store = Store(target)
     store.load("r")
     if not store.arrays:
+        check_content(target, store.attrs)
         return _open_saved(target, {"engine": "zarr", "consolidated": False})
     with storing(target):
         done = store.sound_chunks()
-    if not store.attrs["complete"] or not done.all():
+    if not store.attrs["complete"] or ATTRIBUTE not in store.attrs or not done.all():
         raise RecordingError(
             f"{target} is not whole: {int(done.sum())} of {len(done)} chunks are there and "
             "sound. Repeat the record(...) call that made it; it records only the others."
@@ -344,9 +351,13 @@ def _open_store(store: Store) -> Recording:
 
 def _open_saved(path: Path, options: dict[str, Any]) -> Recording:
     """Open what `Recording.save` wrote."""
+    import h5py
     import xarray as xr
 
     with _reading(path):
+        if path.is_file():  # h5netcdf trips over its own cleaning up where this fails
+            with h5py.File(path) as file:
+                dict(file.attrs)
         with xr.open_dataset(path, **options) as root:
             provenance, layers = root.attrs["provenance"], json.loads(root.attrs["layers"])
         arrays = {}

@@ -14,12 +14,15 @@ from attnsci.errors import RecordingError, StorageError
 from attnsci.files import atomic_path
 from attnsci.recording.fingerprint import differences, listed
 from attnsci.recording.schema import BUFFERS, FORMAT, Layer
+from attnsci.recording.seal import ATTRIBUTE, content_digest
 
 if TYPE_CHECKING:
     import torch
 
 LEDGER, SIZES, DIGESTS = "ledger", "ledger_bytes", "stimulus_digests"
 N_CALLS = "n_calls"
+# Their chunks have checksums, and are written again where they are damaged.
+REPAIRED = ("activation", N_CALLS, LEDGER, SIZES, DIGESTS)
 VOLATILE = "changed by the forward pass"  # an entry of the signature
 
 
@@ -161,6 +164,10 @@ class Store:
 
         if not self.path.exists():
             raise RecordingError(f"There is no recording at {self.path}. Check the path.")
+        if mode == "r+":
+            # Zarr writes beside and renames; a kill between the two leaves these.
+            for partial in self.path.rglob("*.partial"):
+                partial.unlink(missing_ok=True)
         try:
             self.root = zarr.open_group(self.path, mode=mode, zarr_format=3, use_consolidated=False)
             self.attrs = dict(self.root.attrs)
@@ -183,6 +190,8 @@ class Store:
                 f"{self.path} is no recording of attnsci (format {FORMAT}); its format is "
                 f"{version!r}. Choose another path."
             )
+        if self.attrs.get("complete"):
+            check_content(self.path, self.attrs, REPAIRED if self.arrays else ())
 
     @property
     def labels(self) -> list[str]:
@@ -311,9 +320,12 @@ class Store:
         return True
 
     def stored_bytes(self, index: int) -> int:
-        """Return the size on disk of chunk `index` over all layers."""
-        folders = (self.path / label / "activation" / "c" / str(index) for label in self.labels)
-        return sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+        """Return the size on disk of chunk `index` over all layers and what stands beside them."""
+        parts = [f"{label}/activation" for label in self.labels]
+        parts += [*(f"{label}/{N_CALLS}" for label in self.calls), DIGESTS]
+        folders = (self.path / part / "c" / str(index) for part in parts)
+        files = (file for folder in folders for file in (folder, *folder.rglob("*")))
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def layer(self, label: str) -> Layer:
         """Return how a stored layer is kept."""
@@ -331,6 +343,8 @@ class Store:
         """
         import xarray as xr
 
+        # What is interrupted here is no damage, and done again.
+        self.root.attrs["complete"] = 0
         groups: dict[str | None, Mapping[str, Any]] = {None: coords}
         groups.update({label: {**coords, **layer_coords[label]} for label in self.labels})
         for group, found in groups.items():
@@ -341,10 +355,12 @@ class Store:
             }
             if telling:
                 # xarray puts its own attributes in the place of the group's.
-                kept = self.attrs if group is None else {}
+                kept = {**self.attrs, "complete": 0} if group is None else {}
                 written = xr.Dataset(coords=telling, attrs=kept)
                 written.to_zarr(self.path, group=group, mode="a", consolidated=False)
-        self.root.attrs.update({**self.attrs, **attrs, "complete": 1})
+        self.root.attrs.update({**self.attrs, **attrs, "complete": 0})
+        digest = content_digest(self.path, REPAIRED)
+        self.root.attrs.update({ATTRIBUTE: digest, "complete": 1})
 
     def write(
         self,
@@ -373,6 +389,21 @@ class Store:
 
         # Zarr's arrays are asynchronous inside: one visit to its loop, not one for each array.
         sync(chunk())
+
+
+def check_content(
+    path: Path, attrs: Mapping[str, Any], checked_elsewhere: tuple[str, ...] = ()
+) -> None:
+    """Raise if a store holds a digest of its content, and the content is another."""
+    try:
+        fits = attrs.get(ATTRIBUTE) in (None, content_digest(path, checked_elsewhere))
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path} cannot be read: {error}.") from error
+    if not fits:
+        raise RecordingError(
+            f"{path} is damaged: its coordinates, attributes or files are not those that were "
+            "recorded. Restore it, or delete it and record again."
+        )
 
 
 class StoreSink:

@@ -9,7 +9,7 @@ import numpy as np
 
 from attnsci.checks import check_known, check_positive, nearest
 from attnsci.errors import InvalidInput
-from attnsci.gaze import validate, viewing_of
+from attnsci.gaze import look_alikes, validate, viewing_of
 from attnsci.scanpaths.baselines import BASELINES, Candidates, Humans, make
 from attnsci.scanpaths.inference import holm, interval, mean, sign_flips, two_way_bootstrap
 from attnsci.scanpaths.map_scores import MAP_METRICS, MapSettings, map_settings, score_on_maps
@@ -214,6 +214,12 @@ def _one_model(
     seen, known = model["image"].to_numpy(), images.tolist()
     missing = sorted(set(seen.tolist()) - set(known))
     if missing:
+        alike = look_alikes([*known, *missing])
+        if alike:
+            raise InvalidInput(
+                f"The people's image {alike[0][0]!a} and the model's {alike[0][1]!a} look the same "
+                f"and are not; {len(alike)} such in all. Write one of them in both files."
+            )
         raise InvalidInput(
             f"Nobody's fixations are known for {len(missing)} of the model's images, the "
             f"first {missing[0]!r}; the people saw e.g. {nearest(missing[0], known, 3)}. "

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 LONGEST_MEDIAN_S, SHORTEST_MEDIAN_S = 5.0, 0.01
 """A median fixation outside these was most likely declared in another unit."""
+LONGEST_S = 60.0
+"""Nobody holds their eyes still for as long."""
+MANY_NORMAL = 0.9
+"""Share of points within 0 to 1 from which on positions seem to be normalised."""
 MANY_OUTSIDE = 0.05
 """Share of points outside their image from which on the frame itself is in doubt."""
 LOW_MEAN_Y = 0.52
@@ -65,6 +69,33 @@ def suspected_unit(scanpaths: "xr.Dataset") -> str:
     if 0 < median < SHORTEST_MEDIAN_S:
         return f"the median fixation lasts {median:g} s: seconds declared as milliseconds?"
     return ""
+
+
+def suspicions(scanpaths: "xr.Dataset") -> list[str]:
+    """Return what looks wrong enough to be said when a set is read; empty if nothing does."""
+    doubts = [suspected_unit(scanpaths)]
+    duration = scanpaths["duration"].to_numpy()
+    longest = float(np.nanmax(duration, initial=0))
+    if longest > LONGEST_S and not doubts[0]:
+        doubts.append(f"a fixation lasts {longest:g} s: was a gap or the whole trial taken for it?")
+    x, y = (scanpaths[name].to_numpy() for name in ("x", "y"))
+    width, height = (side[:, None] for side in frame_sizes(scanpaths))
+    total = int((~np.isnan(x)).sum())
+    normal = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1) & ((x % 1 > 0) | (y % 1 > 0))
+    if total and normal.sum() > MANY_NORMAL * total and min(width.min(), height.min()) > 2:
+        doubts.append(
+            "positions lie between 0 and 1: normalised, not pixels? Multiply them by the image's "
+            "width and height, and look where y begins."
+        )
+    far = (x < -width) | (x > 2 * width) | (y < -height) | (y > 2 * height)
+    if far.any():
+        row, fixation = np.argwhere(far)[0]
+        doubts.append(
+            f"{int(far.sum())} of {total} fixations lie farther off the image than it is large, "
+            f"the first at x = {x[row, fixation]:g}, y = {y[row, fixation]:g}: a mark for missing "
+            "data, or another frame?"
+        )
+    return [doubt for doubt in doubts if doubt]
 
 
 def saccade_statistics(scanpaths: "xr.Dataset", radius_px: float | None = None) -> "xr.Dataset":

@@ -197,3 +197,17 @@ def test_the_discrimination_table_of_osie(osie):
         found = result["mean"].sel(source=source).values
         assert found == pytest.approx(row, abs=tolerance), source
     assert (result["separation"].sel(metric=["scanmatch", "scanmatch 50 ms"]) > 1.5).all()
+
+
+def test_an_image_whose_name_is_written_in_two_ways_is_named(crowd):
+    human, model = crowd(), crowd(n_observers=1, seed=3, names="model")
+    renamed = [
+        np.where(each["image"] == "image 1", name, each["image"]).astype(str)
+        for each, name in ((human, "caf\u00e9"), (model, "cafe\u0301"))
+    ]
+    human, model = (
+        each.assign_coords(image=("scanpath", names))
+        for each, names in zip((human, model), renamed, strict=True)
+    )
+    with pytest.raises(InvalidInput, match=r"image 'caf\\xe9' and the model's 'cafe\\u0301' look"):
+        compare(model, human, ["scanmatch"], **QUICK)

@@ -7,7 +7,7 @@ from attnsci.data.gaze import load_eyecrowd, load_osie
 from attnsci.errors import InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
-from attnsci.scanpaths.report import describe, saccade_statistics, suspected_unit
+from attnsci.scanpaths.report import describe, saccade_statistics, suspected_unit, suspicions
 
 VIEWING = Viewing(800, 600, px_per_deg=24)
 
@@ -144,3 +144,14 @@ def test_a_set_without_any_fixation_is_described():
 def test_units_are_suspected_by_the_median(seconds, says):
     found = suspected_unit(make([[1.0, 2]], [[1.0, 2]], [[seconds, seconds]]))
     assert says in found and bool(says) == bool(found)
+
+
+def test_what_is_said_when_a_set_is_read():
+    def said(x, y=(5.5, 30.5), duration=(0.2, 0.3)):
+        return suspicions(make([list(x)], [list(y)], [list(duration)]))
+
+    assert said((10, 20)) == []
+    assert "normalised" in said((0.5, 0.25), (0.1, 0.9))[0]
+    assert said((1, 0), (0, 1)) == []  # whole pixels in the corner
+    assert "1 of 2 fixations lie farther off" in said((10, -32768))[0]
+    assert "a fixation lasts 90 s" in said((10, 20, 30), (5, 6, 7), (0.2, 0.3, 90))[0]

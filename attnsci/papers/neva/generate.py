@@ -14,7 +14,7 @@ from tqdm import tqdm
 from attnsci.data.images import Photograph, image_paths, read_image
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
-from attnsci.files import atomic_path, claim
+from attnsci.files import atomic_path, claim, recover
 from attnsci.gaze import from_frame, to_frame
 from attnsci.geometry import Viewing
 from attnsci.models.looking.chance import CentreLooker, UniformLooker
@@ -50,6 +50,7 @@ def _generate(asked: "ScanpathGenerate") -> tuple[Path, int]:
     parts = []
     for file in tqdm(files, unit="image", disable=None, leave=False):
         kept = asked.out / "by_image" / f"{file.name}.csv"
+        recover(kept)
         if not kept.exists():
             photograph = read_image(file)
             frame = _look_at(photograph, look, asked)
@@ -67,6 +68,7 @@ def _check_settings(asked: "ScanpathGenerate") -> None:
     plain = json.loads(to_json(asked))
     own = {k: v for k, v in plain.items() if k not in ("images", "out", "device")}
     target = asked.out / "settings.json"
+    recover(target)
     if target.exists():
         stored = json.loads(target.read_text(encoding="utf-8"))["settings"]
         differing = sorted(name for name in own if stored.get(name) != own[name])

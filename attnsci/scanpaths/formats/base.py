@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnsci.checks import check_known
+from attnsci.contents import decoded_head
 from attnsci.errors import InvalidInput
 from attnsci.geometry import Viewing
 
@@ -80,8 +81,8 @@ def get_format(name: str) -> Format:
 
 
 def head(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a file, those inside where it is gzipped; none of a folder."""
-    if path.is_dir():
+    """Return the first bytes of a file, those inside where it is gzipped; none of what is none."""
+    if not path.is_file():
         return b""
     with path.open("rb") as file:
         start = file.read(size)
@@ -92,6 +93,11 @@ def head(path: Path, size: int = 4096) -> bytes:
             return file.read(size)
     except (OSError, EOFError, zlib.error):
         return b""
+
+
+def head_text(path: Path, size: int = 4096) -> str:
+    """Return the first words of a file, whatever ends its lines; what is no text is left out."""
+    return decoded_head(head(path, size))
 
 
 def need_viewing(viewing: Viewing | None, what: str) -> Viewing:

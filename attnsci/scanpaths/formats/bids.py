@@ -9,13 +9,15 @@ the gaze samples of ``_physio.tsv.gz`` while the fixation lasts. Values of ``ons
 
 import csv
 import dataclasses
-import json
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnsci import numerals
 from attnsci.checks import check_option
+from attnsci.contents import read_json, text
 from attnsci.errors import DatasetCorrupt, DatasetNotFound, InvalidInput
 from attnsci.geometry import Viewing, px_per_deg
 from attnsci.scanpaths.formats.base import Format, register
@@ -149,6 +151,8 @@ def read_bids(
         observer=names.get("sub", path.name.split("_")[0]),
         onset=np.round(fixations["time"] - fixations["begins"], 12),
     )
+    # Columns of the file may have our names and mean something else: a row's "sample", say.
+    fixations = fixations[["trial", "name", "observer", "x", "y", "time", "duration", "onset"]]
     if "task" in names:
         fixations = fixations.assign(task=names["task"])
     return assemble(fixations.rename(columns={"name": "image"}), viewing or display, notes)
@@ -189,10 +193,7 @@ def _sidecar(path: Path, suffix: str, *, needed: bool = True) -> Sidecar:
         return Sidecar(place, {})
     values: dict[str, Any] = {}
     for file in files:
-        try:
-            found = json.loads(file.read_text("utf-8-sig"))
-        except ValueError as error:
-            raise DatasetCorrupt(f"{file} is no JSON: {error}.") from error
+        found = read_json(file)
         if not isinstance(found, dict):
             raise DatasetCorrupt(f"{file} holds {type(found).__name__}, not keys and values.")
         values |= found
@@ -203,9 +204,11 @@ def _table(path: Path, about: Sidecar) -> "pd.DataFrame":
     import pandas as pd
 
     names = about["Columns"]
+    if not isinstance(names, list) or len(set(map(str, names))) < len(names):
+        raise InvalidInput(f"Columns in {about.place} is {names!r}, no list of different names.")
     try:
         table = pd.read_csv(
-            path,
+            io.StringIO(text(path)),
             sep="\t",
             header=None,
             dtype=str,
@@ -223,17 +226,15 @@ def _table(path: Path, about: Sidecar) -> "pd.DataFrame":
 
 
 def _numbers(table: "pd.DataFrame", column: str, path: Path) -> np.ndarray:
-    import pandas as pd
-
-    values = pd.to_numeric(table[column], errors="coerce")
-    bad = (values.isna() & table[column].notna()).to_numpy()
+    values, bad = numerals.parse(table[column])
     if bad.any():
         row = int(np.argmax(bad))
+        cell = table[column].iloc[row]
         raise DatasetCorrupt(
-            f"{path}: {column} is {table[column].iloc[row]!r}, no number, in row "
+            f"{path}: {column} is {cell!r}, {numerals.fault(cell)}, in row "
             f"{table.index[row]} (counted from 0); {int(bad.sum())} such in all."
         )
-    return values.to_numpy(float)
+    return values
 
 
 # --- units and geometry ------------------------------------------------------------------------
@@ -298,11 +299,10 @@ def _number(about: Sidecar, key: str) -> float:
 
 
 def _pair(about: Sidecar, key: str) -> tuple[float, float]:
-    try:
-        first, second = (float(value) for value in about[key])
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{key} in {about.place} is {about[key]!r}, no two numbers.") from error
-    return first, second
+    pair = about[key]
+    if not isinstance(pair, list) or [type(value) in (int, float) for value in pair] != [True] * 2:
+        raise InvalidInput(f"{key} in {about.place} is {pair!r}, no two numbers.")
+    return float(pair[0]), float(pair[1])
 
 
 # --- positions and trials ----------------------------------------------------------------------
@@ -388,7 +388,14 @@ def _shown(path: Path) -> "pd.DataFrame | None":
     files = _applying(path, "events", ".tsv")
     if not files:
         return None
-    table = pd.read_csv(files[-1], sep="\t", dtype=str, keep_default_na=False, na_values=["n/a"])
+    table = pd.read_csv(
+        io.StringIO(text(files[-1])),
+        sep="\t",
+        dtype=str,
+        keep_default_na=False,
+        na_values=["n/a"],
+        quoting=csv.QUOTE_NONE,
+    )
     if "stim_file" not in table:
         return None
     table = table[table["stim_file"].notna()]

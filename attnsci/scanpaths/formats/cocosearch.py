@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnsci.checks import check_option
+from attnsci.contents import read_json
 from attnsci.errors import DatasetCorrupt, InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
 from attnsci.scanpaths.edit import crop, keep_inside
-from attnsci.scanpaths.formats.base import Format, head, need_viewing, register, warn_left_out
+from attnsci.scanpaths.formats.base import Format, head_text, need_viewing, register, warn_left_out
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,8 +26,8 @@ TARGET = ("target_x", "target_y", "target_width", "target_height")
 
 def recognises(path: Path) -> bool:
     """Return whether the file is JSON whose beginning has points X."""
-    start = head(path, 65536).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return start[:1] in (b"[", b"{") and b'"X"' in start
+    start = head_text(path, 65536).lstrip()
+    return start[:1] in ("[", "{") and '"X"' in start
 
 
 def read(
@@ -68,8 +69,7 @@ def read(
     """
     check_option("unequal", unequal, ("raise", "trim"))
     check_option("off_display", off_display, (None, "drop", "clip"))
-    content = json.loads(path.read_text("utf-8-sig"))
-    records = _records(path, content)
+    records = _records(path, read_json(path))
     points = [_points(record) for record in records]
     _check_lengths(records, points, unequal)
     shortest = [min(len(column) for column in row.values()) for row in points]
@@ -142,18 +142,26 @@ def _records(path: Path, content: Any) -> list[Mapping[str, Any]]:
 
 
 def _points(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    axes = [axis for axis in ("X", "Y", "T") if record.get(axis) is not None]
-    try:
-        # Some MATLAB exports write a scanpath of one fixation as a number.
-        found = {axis: np.atleast_1d(np.asarray(record[axis], float)) for axis in axes}
-    except (TypeError, ValueError) as error:
+    return {
+        axis: _numbers(record, axis) for axis in ("X", "Y", "T") if record.get(axis) is not None
+    }
+
+
+def _numbers(record: Mapping[str, Any], axis: str) -> np.ndarray:
+    # Some MATLAB exports write a scanpath of one fixation as a number.
+    values = record[axis] if isinstance(record[axis], list) else [record[axis]]
+    if not {*map(type, values)} <= {int, float}:
+        place = next(n for n, value in enumerate(values) if type(value) not in (int, float))
         raise DatasetCorrupt(
-            f"{_called(record)} has values that are no numbers: {error}."
+            f"{_called(record)} has {values[place]!r:.60} in {axis}, place {place} (counted from "
+            "0), which is no number."
+        )
+    try:
+        return np.array(values, float)
+    except OverflowError as error:
+        raise DatasetCorrupt(
+            f"{_called(record)} has a number in {axis} that is none: {error}."
         ) from error
-    flat = {axis for axis, values in found.items() if values.ndim == 1}
-    if {"X", "Y"} - flat or len(flat) < len(found):
-        raise DatasetCorrupt(f"{_called(record)} has X, Y or T that is no list of numbers.")
-    return found
 
 
 def _called(record: Mapping[str, Any]) -> str:
@@ -207,11 +215,13 @@ def _target(record: Mapping[str, Any]) -> list[float] | None:
     if record.get("bbox") is not None:
         box = record["bbox"]
     elif record.get("target_bbox") is not None:
-        top, left, bottom, right = record["target_bbox"]
-        box = [left, top, right - left, bottom - top]
+        box = record["target_bbox"]
+        if np.shape(box) == (4,) and {*map(type, box)} <= {int, float}:
+            top, left, bottom, right = box
+            box = [left, top, right - left, bottom - top]
     else:
         return None
-    if np.shape(box) != (4,):
+    if np.shape(box) != (4,) or not {*map(type, box)} <= {int, float}:
         raise DatasetCorrupt(f"{_called(record)} has the bounding box {box!r}, not 4 numbers.")
     return [float(side) for side in box]
 

@@ -6,18 +6,21 @@ the text of a message says how many milliseconds after its event it was sent. Sa
 detection of events in them, are pymovements' work.
 """
 
+import codecs
 import dataclasses
-import gzip
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnsci.checks import check_option
+from attnsci.contents import text
 from attnsci.errors import DatasetCorrupt, InvalidInput
 from attnsci.geometry import Viewing
-from attnsci.scanpaths.formats.base import Format, head, register
+from attnsci.numerals import number
+from attnsci.scanpaths.formats.base import Format, head, head_text, register
 from attnsci.scanpaths.formats.recording import assemble, in_trials, leave_out, markers, pattern
 
 if TYPE_CHECKING:
@@ -30,9 +33,10 @@ COLUMNS = {
     "ESACC": ("x", "y", "x_end", "y_end", "amplitude_deg", "peak_deg_per_s"),
     "EBLINK": (),
 }
-LINE = re.compile(r"^(EFIX|ESACC|EBLINK|MSG|START|END)\b[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
-MESSAGE = re.compile(r"(\d+(?:\.\d+)?)(?:\s+([+-]?\d+)(?=\s+\S))?\s*(.*)")
-COORDS = re.compile(r"(?:DISPLAY|GAZE)_COORDS\s*=?\s*((?:-?\d+(?:\.\d+)?[\s,]*){4})")
+LINE = re.compile(r"^(EFIX|ESACC|EBLINK|MSG|START|END|EVENTS)\b(.*)$", re.MULTILINE)
+OFFSET = re.compile(r"[+-]?[0-9]+")
+PIXEL = r"-?[0-9]+(?:\.[0-9]+)?"
+COORDS = re.compile(rf"(?:DISPLAY|GAZE)_COORDS[\s=]+({PIXEL}(?:[\s,]+{PIXEL}){{3}})(?![0-9.])")
 LONGEST_SAMPLE_MS = 20.0
 
 
@@ -51,6 +55,10 @@ class Events:
         When each recording began.
     display : list of tuple
         Left, top, right and bottom pixel, as often as the file says them.
+    broken : list of float
+        When those recordings began that have no end; their events are left out.
+    lost : int
+        How many fixations these had.
     """
 
     fixations: "pd.DataFrame"
@@ -59,6 +67,8 @@ class Events:
     messages: "pd.DataFrame"
     begins: list[float]
     display: list[tuple[float, ...]]
+    broken: list[float]
+    lost: int
 
 
 def read_eyelink_asc(
@@ -103,17 +113,27 @@ def read_eyelink_asc(
     Raises
     ------
     DatasetCorrupt
-        If a line is cut short or contradicts itself, or a recording has no end.
+        If a line is cut short, contradicts itself or comes twice, or no recording has an end.
     InvalidInput
-        If the file is binary, has no fixations, or two eyes and none is chosen.
+        If the file is binary, has no fixations, none in pixels (HREF), or two eyes and none is
+        chosen.
 
     Warns
     -----
     UserWarning
-        If fixations are left out: of no trial, without position, seen by one eye of two.
+        If fixations are left out: of no trial, without position, seen by one eye of two, of a
+        recording that was broken off.
     """
     events = parse_events(path)
     notes: list[str] = []
+    if events.broken:
+        first = events.broken[0]
+        note = (
+            f"left out {len(events.broken)} of {len(events.begins)} recordings, which never end, "
+            f"with {events.lost} fixations; the first begins at {first:g}"
+        )
+        notes.append(note)
+        warnings.warn(f"{path}: {note}.", UserWarning, stacklevel=3)
     if events.fixations.empty:
         raise InvalidInput(
             f"{path} has no fixations (EFIX lines). It may hold samples alone: convert the "
@@ -157,46 +177,68 @@ def parse_events(path: Path) -> Events:
     Raises
     ------
     DatasetCorrupt
-        If a line is cut short or contradicts itself, or a recording has no end; the message
-        names the line.
+        If a line is cut short, contradicts itself or comes twice, or no recording has an end;
+        the message names the line.
     InvalidInput
-        If the file is binary.
+        If the file is binary, or its events are not in pixels of the display.
     """
     import pandas as pd
 
     start = head(path)
-    if path.suffix.lower() == ".edf" or b"\0" in start or start.startswith(b"SR_RESEARCH"):
+    binary = b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if path.suffix.lower() == ".edf" or binary or start.startswith(b"SR_RESEARCH"):
         raise InvalidInput(
             f"{path} is binary: an EyeLink EDF file, perhaps. Convert it with SR Research's "
             "edf2asc and read the .asc."
         )
-    text = _text(path)
+    # Messages may be in any encoding; numbers and keywords are ASCII.
+    words = _without_cut_event(text(path, fallback="latin-1"))
     rows: dict[str, list[tuple]] = {kind: [] for kind in (*COLUMNS, "MSG")}
     begins: list[float] = []
-    block, open_since = 0, None
-    for found in LINE.finditer(text):
-        kind, rest = found.groups()
+    unended: list[int] = []
+    known: set[tuple] = set()
+    block, recording, heard = 0, False, 0
+    for line in LINE.finditer(words):
+        kind, rest, at = line[1], line[2].strip(), line.start()
         if kind in COLUMNS:
-            rows[kind].append((block, *_event(kind, rest, text, found.start(), path)))
+            event = _event(kind, rest, words, at, path)
+            key = (block, kind, *event[:2])
+            if key in known:
+                raise _damaged(f"an {kind} that comes twice", words, at, path)
+            known.add(key)
+            rows[kind].append((block, *event))
+            heard = len(rows["MSG"])
+        elif kind == "EVENTS":
+            if rest.split()[:1] not in ([], ["GAZE"]):
+                raise InvalidInput(
+                    f"{path}, line {_line(words, at)}: its events are in {rest.split()[0]}, not in "
+                    "pixels of the display (GAZE). Convert the recording again with edf2asc, and "
+                    "gaze positions."
+                )
         elif kind == "MSG":
-            match = MESSAGE.match(rest)
-            if not match:
-                raise _damaged("a message without a time", text, found.start(), path)
-            time, offset, words = match.groups()
-            rows[kind].append((block, float(time) - float(offset or 0), words))
+            rows[kind].append((block, *_message(rest, words, at, path)))
+        elif kind == "START":
+            if recording:
+                unended.append(block)
+                block += 1
+                # What was said since the last event may tell of the recording that now begins.
+                rows["MSG"][heard:] = [(block, *message[1:]) for message in rows["MSG"][heard:]]
+            begins.append(_time("START", rest, words, at, path))
+            if ("START", begins[-1]) in known:
+                raise _damaged("a recording that begins twice", words, at, path)
+            known.add(("START", begins[-1]))
+            recording = True
         else:
-            time = MESSAGE.match(rest)
-            if not time or (kind == "START") == (open_since is not None):
-                raise _damaged("a recording that does not begin and end", text, found.start(), path)
-            if kind == "START":
-                open_since = float(time[1])
-                begins.append(open_since)
-            else:
-                block, open_since = block + 1, None
-    if open_since is not None:
+            _time("END", rest, words, at, path)
+            if not recording:
+                raise _damaged("the end of a recording that never began", words, at, path)
+            block, recording = block + 1, False
+    unended += [block] * recording
+    if unended and len(unended) == len(begins):
         raise DatasetCorrupt(
-            f"{path} is cut short: the recording that begins at {open_since:g} never ends. Convert "
-            "it again; or put a line 'END <time>' after the last whole line to use what is there."
+            f"{path} is cut short: the recording that begins at {begins[unended[0]]:g} never ends. "
+            "Convert it again; or put a line 'END <time>' after the last whole line to use what is "
+            "there."
         )
     messages = pd.DataFrame(rows["MSG"], columns=["block", "time", "text"])
     tables = {
@@ -205,52 +247,72 @@ def parse_events(path: Path) -> Events:
         )
         for kind, columns in COLUMNS.items()
     }
+    lost = int(tables["EFIX"]["block"].isin(unended).sum())
+    whole = {kind: table[~table["block"].isin(unended)] for kind, table in tables.items()}
     display = messages["text"].astype(str).str.extract(COORDS)[0].dropna().str.findall(r"[^\s,]+")
     return Events(
-        fixations=tables["EFIX"],
-        saccades=tables["ESACC"],
-        blinks=tables["EBLINK"],
+        fixations=whole["EFIX"].reset_index(drop=True),
+        saccades=whole["ESACC"].reset_index(drop=True),
+        blinks=whole["EBLINK"].reset_index(drop=True),
         messages=messages.astype({"time": float, "text": str}),
         begins=begins,
         display=[tuple(map(float, four)) for four in display],
+        broken=[begins[each] for each in unended],
+        lost=lost,
     )
 
 
 # --- lines -------------------------------------------------------------------------------------
 
 
-def _text(path: Path) -> str:
-    raw = path.read_bytes()
-    if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+def _without_cut_event(words: str) -> str:
+    """Return the text without a last line that is an event and was broken off within."""
+    last = words[words.rfind("\n") + 1 :]
+    return words[: len(words) - len(last)] if last.startswith(tuple(COLUMNS)) else words
+
+
+def _message(rest: str, words: str, at: int, path: Path) -> tuple[float, str]:
+    """Return the time that a message tells of, and its text."""
+    cells = rest.split(None, 2)
+    time = _time("MSG", rest, words, at, path)
+    if len(cells) == 3 and OFFSET.fullmatch(cells[1]):
+        return time - float(cells[1]), cells[2]
+    return time, rest[len(cells[0]) :].lstrip()
+
+
+def _time(kind: str, rest: str, words: str, at: int, path: Path) -> float:
     try:
-        return raw.decode()
-    except UnicodeDecodeError:  # messages may be in any encoding; numbers and keywords are ASCII
-        return raw.decode("latin-1")
+        return number(rest.split(None, 1)[0] if rest else "")
+    except ValueError as error:
+        raise _damaged(f"a {kind} without a time", words, at, path) from error
 
 
-def _event(kind: str, rest: str, text: str, at: int, path: Path) -> tuple:
+def _event(kind: str, rest: str, words: str, at: int, path: Path) -> tuple:
     fields = rest.split()
     needed = 4 + len(COLUMNS[kind])
     if len(fields) < needed or fields[0] not in EYES.values():
-        raise _damaged(f"an {kind} cut short", text, at, path)
+        raise _damaged(f"an {kind} cut short", words, at, path)
     try:
-        values = [np.nan if field == "." else float(field) for field in fields[1:needed]]
+        values = [np.nan if field == "." else number(field) for field in fields[1:needed]]
     except ValueError as error:
-        raise _damaged(f"an {kind} with {error}", text, at, path) from error
+        raise _damaged(f"an {kind} with {error}", words, at, path) from error
     start, end, duration = values[:3]
     # An event lasts from its first sample to the end of its last one.
     if not 0 <= duration - (end - start) <= LONGEST_SAMPLE_MS or end < start:
-        raise _damaged(f"an {kind} from {start} to {end} of {duration} ms", text, at, path)
+        raise _damaged(f"an {kind} from {start} to {end} of {duration} ms", words, at, path)
     return (fields[0], *values)
 
 
-def _damaged(what: str, text: str, at: int, path: Path) -> DatasetCorrupt:
-    line = text.count("\n", 0, at) + 1
-    words = text[at:].split("\n", 1)[0]
+def _line(words: str, at: int) -> int:
+    return words.count("\n", 0, at) + 1
+
+
+def _damaged(what: str, words: str, at: int, path: Path) -> DatasetCorrupt:
+    end = words.find("\n", at)
+    shown = words[at : end if end >= 0 else None][:120]
     return DatasetCorrupt(
-        f"{path}, line {line}: {what}: {words[:120]!r}. The file is cut or damaged; convert the "
-        "recording again."
+        f"{path}, line {_line(words, at)}: {what}: {shown!r}. The file is cut or damaged; convert "
+        "the recording again."
     )
 
 
@@ -274,13 +336,13 @@ def _from_messages(
     events: Events,
     begun: "pd.DataFrame",
     parameter: str,
-    text: str,
+    expression: str,
     path: Path,
 ) -> "pd.Series":
     """Return what the first matching message of each fixation's trial says: its time or name."""
     wants_name = parameter == "image"
     found = events.messages["text"].str.extract(
-        pattern(parameter, text if wants_name else f"({text})", groups=1)
+        pattern(parameter, expression if wants_name else f"({expression})", groups=1)
     )[0]
     hits = events.messages.assign(found=found)[found.notna()]
     # What comes after the end of a recording still tells of its trial.
@@ -290,7 +352,7 @@ def _from_messages(
     if values.isna().any():
         name = fixations["name"][values.isna()].iloc[0]
         raise InvalidInput(
-            f"In {path}, trial {name!r} has no message that matches {parameter}={text!r}."
+            f"In {path}, trial {name!r} has no message that matches {parameter}={expression!r}."
         )
     return values
 
@@ -315,16 +377,34 @@ def _averaged(fixations: "pd.DataFrame") -> "pd.DataFrame":
         left, right = (trial[trial["eye"] == code] for code in ("L", "R"))
         if left.empty or right.empty:
             continue
-        end = np.minimum.outer(left["end"].to_numpy(), right["end"].to_numpy())
-        overlap = end - np.maximum.outer(left["time"].to_numpy(), right["time"].to_numpy())
-        partner = overlap.argmax(1)
-        mutual = overlap.argmax(0)[partner] == np.arange(len(left))
-        mutual &= overlap.max(1) >= 0
-        both = [left[mutual], right.iloc[partner[mutual]]]
+        one, other = _best_overlaps(left, right)
+        both = [left.iloc[one], right.iloc[other]]
         numbers = ["time", "end", "duration", "x", "y"]
         mean = sum(eye[numbers].to_numpy() for eye in both) / 2
         pairs.append(both[0].assign(**dict(zip(numbers, mean.T, strict=True))))
     return pd.concat(pairs) if pairs else fixations.iloc[:0]
+
+
+def _best_overlaps(left: "pd.DataFrame", right: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of fixations that overlap each other most in time, in `left`'s order."""
+    import pandas as pd
+
+    by_time = np.argsort(right["time"].to_numpy(), kind="stable")
+    begin, end = (right[name].to_numpy()[by_time] for name in ("time", "end"))
+    # Those between overlap or nearly so; all others cannot.
+    first = np.searchsorted(np.maximum.accumulate(end), left["time"].to_numpy(), side="left")
+    last = np.searchsorted(begin, left["end"].to_numpy(), side="right")
+    counts = np.maximum(last - first, 0)
+    one = np.repeat(np.arange(len(left)), counts)
+    place = np.arange(len(one)) - np.repeat(np.cumsum(counts) - counts, counts) + first[one]
+    overlap = np.minimum(left["end"].to_numpy()[one], end[place])
+    overlap = overlap - np.maximum(left["time"].to_numpy()[one], begin[place])
+    pairs = pd.DataFrame({"one": one, "other": by_time[place], "overlap": overlap})
+    pairs = pairs[pairs["overlap"] >= 0].sort_values(["one", "other"], kind="stable")
+    best = pairs.loc[pairs.groupby("one")["overlap"].idxmax()]
+    wanted = pairs.loc[pairs.groupby("other")["overlap"].idxmax()].set_index("other")["one"]
+    best = best[best["other"].map(wanted).to_numpy() == best["one"].to_numpy()]
+    return best["one"].to_numpy(), best["other"].to_numpy()
 
 
 def _display(found: list[tuple[float, ...]], path: Path, notes: list[str]) -> Viewing:
@@ -341,13 +421,13 @@ def _display(found: list[tuple[float, ...]], path: Path, notes: list[str]) -> Vi
 
 
 def _recognises(path: Path) -> bool:
-    start = head(path)
-    if start.startswith(b"SR_RESEARCH"):  # reading it says what to do
+    start = head_text(path)
+    if start.startswith("SR_RESEARCH"):  # reading it says what to do
         return True
     lines = re.findall(
-        rb"^(?:\*\* CONVERTED FROM .*edf|\*\* VERSION: EYELINK|EFIX [LR])", start, re.M
+        r"^(?:\*\* CONVERTED FROM .*edf|\*\* VERSION: EYELINK|EFIX [LR])", start, re.M
     )
-    return bool(lines) or bool(re.search(rb"^(?:MSG|START)[ \t]+\d+", start, re.M))
+    return bool(lines) or bool(re.search(r"^(?:MSG|START)[ \t]+[0-9]+", start, re.M))
 
 
 register(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnsci.contents import text
 from attnsci.errors import DatasetCorrupt, InvalidInput
 from attnsci.gaze import frame_sizes, from_arrays
 from attnsci.geometry import Viewing
+from attnsci.numerals import cells, numbers
 from attnsci.scanpaths.edit import with_step
 from attnsci.scanpaths.formats.base import Format, need_viewing, register, times, warn_left_out
 
@@ -140,14 +142,8 @@ def _files(root: Path) -> Iterator[tuple[str, str, Path]]:
 
 def _rows(file: Path) -> np.ndarray:
     """Return the rows (F, 4) of one file; an empty file has none."""
-    lines = [line.split() for line in file.read_text("utf-8").splitlines() if line.strip()]
-    bad = next((number for number, line in enumerate(lines) if len(line) != 4), None)
-    if bad is not None:
-        raise DatasetCorrupt(f"Row {bad} of {file} is {lines[bad]}, not x y t_start t_end.")
-    try:
-        return np.array(lines, float).reshape(-1, 4)
-    except ValueError as error:
-        raise DatasetCorrupt(f"{file} has a row that is no numbers: {error}.") from error
+    rows, places = cells(text(file).split("\n"), 4, file, "x y t_start t_end")
+    return numbers(rows, places).reshape(-1, 4)
 
 
 def _without_gaps(onset: np.ndarray, end: np.ndarray) -> bool:

@@ -6,13 +6,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnsci.errors import AttnsciError, DatasetCorrupt, DatasetNotFound, InvalidInput
+from attnsci.contents import check_readable
+from attnsci.errors import AttnsciError, DatasetCorrupt, InvalidInput
 from attnsci.files import atomic_path
 from attnsci.gaze import validate
 from attnsci.geometry import Viewing
 from attnsci.scanpaths.edit import with_step
-from attnsci.scanpaths.formats.base import Format, get_format, registered
-from attnsci.scanpaths.report import suspected_unit
+from attnsci.scanpaths.formats.base import Format, get_format, head_text, registered
+from attnsci.scanpaths.report import suspicions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,15 +49,16 @@ def read_scanpaths(
     DatasetNotFound
         If there is nothing at `path`.
     InvalidInput
-        If the file looks like no format or like several, an option is unknown, the geometry is
-        missing, or a value cannot be.
+        If it is a pipe or a device, the file looks like no format or like several, an option is
+        unknown, the geometry is missing, or a value cannot be.
     DatasetCorrupt
         If the file is not what it looks like.
 
     Warns
     -----
     UserWarning
-        If the durations are so long or short that their unit is in doubt.
+        If durations are so long or short that their unit is in doubt, or positions lie in 0 to
+        1, or far off the image.
 
     Examples
     --------
@@ -69,8 +71,7 @@ def read_scanpaths(
     'table'
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise DatasetNotFound(f"There is no file or folder {path}.")
+    check_readable(path)
     chosen = get_format(format) if format else recognise(path)
     known = _options(chosen)
     unknown = [name for name in options if name not in known]
@@ -81,17 +82,16 @@ def read_scanpaths(
         )
     try:
         found = chosen.read(path, viewing, **options)
-    except AttnsciError:
+    except (AttnsciError, Warning):  # a warning that the user made an error
         raise
     except Exception as error:  # a damaged file makes parsers raise whatever there is
         raise DatasetCorrupt(
             f"{path} cannot be read as {chosen.name} ({chosen.summary}): "
             f"{type(error).__name__}: {error}. Is it whole, and of this format?"
         ) from error
-    unit = suspected_unit(found)
-    if unit:
-        warnings.warn(f"{path}: {unit}", UserWarning, stacklevel=2)
-    found = with_step(validate(found), f"read {path.name} as {chosen.name} {options or ''}".strip())
+    for doubt in suspicions(validate(found)):
+        warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=2)
+    found = with_step(found, f"read {path.name} as {chosen.name} {options or ''}".strip())
     return found.assign_attrs(format=chosen.name)
 
 
@@ -172,6 +172,11 @@ def recognise(path: Path) -> Format:
     found = found or [each for each in every if each.generic and _looks_like(each, path)]
     if len(found) == 1:
         return found[0]
+    if "webgazer_data" in head_text(path, 65536):
+        raise InvalidInput(
+            f"{path} holds raw samples of the gaze (jsPsych's webgazer_data). Fixations must be "
+            "detected first: pymovements does it, and from_pymovements(events) takes what it has."
+        )
     names = ", ".join(each.name for each in found or every)
     what = "like several formats" if found else "like none of the known formats"
     raise InvalidInput(f"{path} looks {what}: give format= one of {names}.")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnsci.contents import text
 from attnsci.errors import DatasetCorrupt, InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
-from attnsci.scanpaths.formats.base import Format, head, need_viewing, register, warn_left_out
+from attnsci.numerals import cells, numbers
+from attnsci.scanpaths.formats.base import Format, head_text, need_viewing, register, warn_left_out
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +82,7 @@ def recognises(path: Path) -> bool:
     if path.is_dir():
         first = next(iter(_files(path)), None)
         return first is not None and recognises(first)
-    names = head(path, 200).decode("utf-8-sig", errors="ignore").split("\n")[0].split()
+    names = head_text(path, 200).split("\n")[0].split()
     return names == list(FIELDS)
 
 
@@ -164,17 +166,13 @@ def _taken_apart(path: Path, pattern: str) -> tuple[str, str]:
 
 
 def _rows(file: Path) -> np.ndarray:
-    header, *lines = file.read_text("utf-8-sig").splitlines() or [""]
+    header, *lines = text(file).split("\n")
     if header.split() != list(FIELDS):
         raise DatasetCorrupt(f"{file} begins with {header!r:.60}, not with {HEADER!r}.")
-    cells = [tuple(line.split()) for line in lines if line.strip()]
-    bad = next((number for number, row in enumerate(cells) if len(row) != 3), None)
-    if bad is not None:
-        raise DatasetCorrupt(f"Row {bad} of {file} has {len(cells[bad])} cells, not 3.")
-    try:
-        return np.array(cells, DTYPE)
-    except ValueError as error:
-        raise DatasetCorrupt(f"{file} has a cell that is no number: {error}.") from error
+    rows, places = cells(lines, 3, file, HEADER, first=2)
+    # Written where a set has no durations.
+    values = numbers([None if cell == "nan" else cell for cell in rows], places)
+    return np.rec.fromarrays(values.reshape(-1, 3).T, dtype=DTYPE)
 
 
 def _check_distinct(scanpaths: "xr.Dataset") -> None:

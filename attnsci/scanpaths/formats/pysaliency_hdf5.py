@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnsci.contents import check_inflation, parse_json
 from attnsci.errors import DatasetCorrupt, InvalidInput
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
@@ -64,6 +65,7 @@ def read_pysaliency(
 
     viewing = need_viewing(viewing, "A pysaliency file")
     with h5py.File(path) as file:
+        _check_sizes(file, path)
         generation = _generation(file, path)
         found = _scanpath_fixations(file) if generation == TYPES[0] else _trains(file)
     return _container(found, viewing, images, path)
@@ -167,6 +169,17 @@ def write_fixation_trains(scanpaths: "xr.Dataset", path: Path) -> None:
 # --- reading ----------------------------------------------------------------------------------
 
 
+def _check_sizes(file: "h5py.File", path: Path) -> None:
+    """Raise if arrays are larger than a file of this size can hold: HDF5 packs, and leaves out."""
+    import h5py
+
+    def check(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            check_inflation(item.nbytes, path.stat().st_size, f"{name} of {path}")
+
+    file.visititems(check)
+
+
 def _generation(file: "h5py.File", path: Path) -> str:
     kind, version = _text(file.attrs["type"]), _text(file.attrs["version"])
     if kind not in TYPES or version not in VERSIONS[kind]:
@@ -198,7 +211,14 @@ def _trains(file: "h5py.File") -> dict[str, Any]:
 
 
 def _listed(group: "h5py.Group") -> dict[str, np.ndarray]:
-    return {name: group[name][...] for name in json.loads(_text(group.attrs["__attributes__"]))}
+    return {name: group[name][...] for name in _names(group)}
+
+
+def _names(group: "h5py.Group") -> list[str]:
+    names = parse_json(_text(group.attrs["__attributes__"]), f"__attributes__ of {group.name}")
+    if not isinstance(names, list):
+        raise DatasetCorrupt(f"__attributes__ of {group.name} is {names!r}, no list of names.")
+    return names
 
 
 def _container(
@@ -209,6 +229,8 @@ def _container(
         raise DatasetCorrupt(f"{path} lacks {', '.join(missing)}.")
     shape = found["xs"].shape
     for name in ("xs", "ys", "ts", "durations"):
+        if name in found and found[name].dtype.kind not in "fiu":
+            raise DatasetCorrupt(f"In {path}, {name} holds {found[name].dtype}, not numbers.")
         if name in found and (found[name].shape != shape or len(shape) != 2):
             raise DatasetCorrupt(
                 f"In {path}, {name} is {found[name].shape} and xs {shape}; both must be "
@@ -355,7 +377,7 @@ def _fill(group: "h5py.Group", values: dict[str, np.ndarray]) -> None:
 def _is(kind: str, path: Path) -> bool:
     import h5py
 
-    if path.is_dir() or not h5py.is_hdf5(path):
+    if not path.is_file() or not h5py.is_hdf5(path):
         return False
     with h5py.File(path) as file:
         return _text(file.attrs.get("type", "")) == kind

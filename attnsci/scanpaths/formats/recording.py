@@ -38,12 +38,12 @@ def assemble(fixations: "pd.DataFrame", viewing: Viewing, notes: list[str]) -> "
     Raises
     ------
     InvalidInput
-        If there are no fixations, or a value cannot be.
+        If there are no fixations, two begin at the same time and differ, or a value cannot be.
 
     Warns
     -----
     UserWarning
-        If fixations without a position are left out.
+        If fixations without a position, or such as come twice, are left out.
     """
     notes = list(notes)
     fixations = leave_out(
@@ -51,6 +51,7 @@ def assemble(fixations: "pd.DataFrame", viewing: Viewing, notes: list[str]) -> "
     )
     if fixations.empty:
         raise InvalidInput("No fixation is left to make a scanpath of.")
+    fixations = _once(fixations, notes)
     fixations = fixations.sort_values(["trial", "time"], kind="stable").reset_index(drop=True)
     keys = [key for key in KEYS if key in fixations]
     trials = fixations.drop_duplicates("trial")
@@ -67,6 +68,21 @@ def assemble(fixations: "pd.DataFrame", viewing: Viewing, notes: list[str]) -> "
     for note in notes:
         scanpaths = with_step(scanpaths, note)
     return scanpaths
+
+
+def _once(fixations: "pd.DataFrame", notes: list[str]) -> "pd.DataFrame":
+    """Return the fixations without those that come twice; raise where two contradict each other."""
+    place = ["trial", "time"]
+    again = fixations.duplicated(place)
+    other = again & ~fixations.duplicated([*place, "x", "y", "duration"])
+    if other.any():
+        row = fixations[other].iloc[0]
+        raise InvalidInput(
+            f"Two fixations of observer {str(row['observer'])!r} on image {str(row['image'])!r} "
+            f"begin at {row['time']:g} and differ; {int(other.sum())} such in all. Are two "
+            "recordings, or two eyes, in one?"
+        )
+    return leave_out(fixations, again, "that come twice", notes)
 
 
 def leave_out(

@@ -4,15 +4,18 @@ Unverified: written after the maker's descriptions of the columns; no real file 
 Compare the first fixations with the file before relying on it, and draw some over the image.
 """
 
+import io
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnsci import numerals
+from attnsci.contents import text
 from attnsci.errors import DatasetCorrupt, InvalidInput
 from attnsci.geometry import Viewing
-from attnsci.scanpaths.formats.base import Format, head, need_viewing, register
+from attnsci.scanpaths.formats.base import Format, head_text, need_viewing, register
 from attnsci.scanpaths.formats.recording import assemble
 
 if TYPE_CHECKING:
@@ -110,8 +113,14 @@ def _table(path: Path) -> tuple["pd.DataFrame", dict[str, str]]:
     import pandas as pd
 
     try:
-        raw = pd.read_csv(path, sep="\t", dtype=str, encoding="utf-8-sig", na_values=[""])
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raw = pd.read_csv(
+            io.StringIO(text(path)),
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,  # or a stimulus "NA" would be none
+            na_values=[""],
+        )
+    except pd.errors.ParserError as error:
         raise DatasetCorrupt(f"{path} is no table of tab-separated values: {error}.") from error
     theirs = {UNIT.sub("", name).strip().lower(): name for name in raw.columns}
     table, units = {}, {}
@@ -134,19 +143,17 @@ def _milliseconds(unit: str, what: str) -> float:
 
 
 def _numbers(table: "pd.DataFrame", column: str, path: Path) -> np.ndarray:
-    import pandas as pd
-
     # Tobii writes numbers as the computer's language does.
-    text = table[column].str.replace(",", ".", regex=False)
-    values = pd.to_numeric(text, errors="coerce")
-    bad = (values.isna() & text.notna()).to_numpy()
-    if bad.any() or (column in ("time", "duration") and values.isna().any()):
-        row = int(np.argmax(bad if bad.any() else values.isna()))
+    values, bad = numerals.parse(table[column].str.replace(",", ".", regex=False))
+    if column in ("time", "duration"):
+        bad |= np.isnan(values)
+    if bad.any():
+        row = int(np.argmax(bad))
         raise DatasetCorrupt(
             f"{path}: {COLUMNS[column][0]} is {table[column].iloc[row]!r} in one row; it must be "
             "a number."
         )
-    return values.to_numpy(float)
+    return values
 
 
 def _check_same(fixations: "pd.DataFrame", path: Path) -> None:
@@ -163,7 +170,7 @@ def _check_same(fixations: "pd.DataFrame", path: Path) -> None:
 
 
 def _recognises(path: Path) -> bool:
-    first = head(path).decode("utf-8-sig", errors="ignore").split("\n", 1)[0]
+    first = head_text(path).split("\n", 1)[0]
     return "\t" in first and "Eye movement type" in first
 
 

@@ -194,22 +194,77 @@ def test_gzipped_and_other_encodings(asc):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t[: t.index("END\t2300")], "cut short: the recording that begins at 2001"),
-        (lambda t: t[: t.index("\t  300.0")], "line 22: an EFIX cut short"),
-        (lambda t: t[: t.index("\t    700\nEND")], "line 22: an EFIX cut short"),
-        (lambda t: t.replace("END\t1400", "INPUT\t1400"), "does not begin and end"),
-        (lambda t: t.replace("START\t1001", "INPUT\t1001"), "does not begin and end"),
+        (lambda t: t[: t.index("END\t1400")], "cut short: the recording that begins at 1001"),
+        (lambda t: t.replace("\t  300.0", "\n"), "line 22: an EFIX cut short"),
+        (lambda t: t.replace("\t    700\nEND", "\nEND"), "an EFIX cut short"),
+        (lambda t: t.replace("START\t1001", "INPUT\t1001"), "line 17: the end of a recording that"),
+        (
+            lambda t: t.replace("START\t2001", "START\t1001"),
+            "line 20: a recording that begins twice",
+        ),
+        (
+            lambda t: t.replace("2001 \tLEFT\tSAMPLES\tEVENTS", "2001\nEVENTS\tHREF\tLEFT"),
+            "line 21.*HREF",
+        ),
+        (
+            lambda t: t.replace("2001 \tLEFT\tSAMPLES\tEVENTS", "2001\nEVENTS\tPUPIL"),
+            "line 21.*PUPIL",
+        ),
+        (lambda t: t.replace("2001 \tLEFT", "2\u0661"), "line 20: a START without a time"),
+        (
+            lambda t: t.replace("300.0", "3_00.0"),
+            "line 22: an EFIX with '3_00.0', no number: write",
+        ),
+        (lambda t: t.replace("300.0", "\uff13\uff10"), "its digits are not 0 to 9"),
+        (lambda t: t.replace("300.0", "300,0"), "a decimal comma"),
+        (lambda t: t + t, "begins twice|comes twice"),
+        (
+            lambda t: t.replace("EFIX L   2120", "EFIX L 2120\t2219\t100\t1\t1\t7\nEFIX L   2120"),
+            "line 23: an EFIX that comes twice",
+        ),
         (lambda t: t.replace("1399\t200", "1399\t20"), r"from 1200.0 to 1399.0 of 20.0 ms"),
         (lambda t: t.replace("1200\t1399\t200", "1399\t1200\t-198"), "from 1399.0 to 1200.0"),
-        (lambda t: t.replace("100.5", "1o0.5"), "could not convert string to float: '1o0.5'"),
+        (lambda t: t.replace("100.5", "1o0.5"), "an EFIX with '1o0.5', no number"),
         (lambda t: t.replace("EFIX L", "EFIX X"), "line 11: an EFIX cut short"),
-        (lambda t: t.replace("MSG\t2310", "MSG"), "a message without a time"),
-        (lambda t: t.replace("100.5\t", "inf\t"), "no finite number|no finite coordinates"),
+        (lambda t: t.replace("MSG\t2310", "MSG"), "a MSG without a time"),
+        (lambda t: t.replace("100.5\t", "inf\t"), "an EFIX with 'inf', no number"),
     ],
 )
 def test_damaged_files_end_in_our_error(asc, change, message):
     with pytest.raises(AttnsciError, match=message):
         read_scanpaths(asc(change(HEAD + TRIALS)))
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (lambda t: t[: t.index("END\t2300")], "with 1 fixations; the first begins at 2001"),
+        (lambda t: t[: t.index("\t  300.0")], "with 0 fixations; the first begins at 2001"),
+        (lambda t: t[: t.index("\t    700\nEND\t2300")], "with 0 fixations"),
+        (lambda t: t.replace("END\t1400", "INPUT\t1400"), "with 3 fixations; .* begins at 1001"),
+    ],
+)
+def test_a_recording_that_never_ends_is_left_out_and_counted(asc, change, left):
+    with pytest.warns(UserWarning, match=f"left out 1 of 2 recordings, which never end, {left}"):
+        found = read_scanpaths(asc(change(HEAD + TRIALS)))
+    kept = "dog.jpg" if "1001" in left else "cat.jpg"
+    assert found["image"].values.tolist() == [kept]
+    assert int(found["n_fixations"].sum()) == (1 if kept == "dog.jpg" else 3)
+    assert "left out 1 of 2 recordings" in found.attrs["steps"]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_line_ends_and_encodings_do_not_matter(asc, end, encoding):
+    text = (HEAD + TRIALS).replace("cat", "kätzchen").replace("\n", end)
+    found = read_scanpaths(asc(text.encode(encoding)))
+    assert found["image"].values.tolist() == ["kätzchen.jpg", "dog.jpg"]
+    assert found["n_fixations"].values.tolist() == [3, 1]
+
+
+def test_a_display_is_four_numbers_that_stand_apart(asc):
+    with pytest.raises(InvalidInput, match="no display"):
+        read_scanpaths(asc((HEAD + TRIALS).replace("0 0 1279 1023", "1279")))
 
 
 def test_files_without_fixations(asc):

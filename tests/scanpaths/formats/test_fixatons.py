@@ -76,9 +76,9 @@ def test_durations_are_needed(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("1 2 3\n", r"Row 0 of .*observer01 is \['1', '2', '3'\]"),
-        (ROWS + "1 2 3 4 5\n", r"Row 2 of .*observer01"),
-        ("left 2 3 4\n", r"observer01 has a row that is no numbers"),
+        ("1 2 3\n", r"observer01, line 1: 3 cells, not 'x y t_start t_end'"),
+        (ROWS + "1 2 3 4 5\n", r"observer01, line 3: 5 cells"),
+        ("left 2 3 4\n", r"observer01, line 1: cell 1 is 'left', no number"),
     ],
 )
 def test_rows_that_are_none_are_named(tree, rows, message):

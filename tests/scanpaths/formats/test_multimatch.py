@@ -70,7 +70,7 @@ def test_a_single_file_is_named_by_its_name_or_by_the_caller(tmp_path):
     ("text", "message"),
     [
         ("x\ty\tduration\n1\t2\t3\n", "begins with"),
-        (HEADER + "1\t2\t0.1\n1\t2\n", "Row 1 of .* has 2 cells"),
+        (HEADER + "1\t2\t0.1\n1\t2\n", "line 3: 2 cells"),
         (HEADER + "1\tup\t0.1\n", "no number"),
         ("", "begins with"),
     ],

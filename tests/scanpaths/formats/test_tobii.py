@@ -1,5 +1,7 @@
 """Tobii exports, after the maker's descriptions: rows of samples, units, trials, bad tables."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,7 +104,7 @@ def _with(number, column, value):
         ({"rows": _with(1, 0, None)}, "Recording timestamp is nan"),
         ({"rows": _with(4, 4, None)}, "has no 'Eye movement type index'"),
         ({"rows": _with(7, 5, -300)}, "negative"),
-        ({"rows": _with(7, 6, "inf")}, "no finite number"),
+        ({"rows": _with(7, 6, "inf")}, "'inf' in one row; it must be a number"),
         ({"rows": ROWS[3:4]}, "no row with a stimulus has 'Fixation'"),
         ({"rows": ROWS[:1]}, "no row with a stimulus"),
     ],
@@ -122,7 +124,9 @@ def test_cut_or_flipped_files_end_in_our_error_or_a_valid_set(tobii):
         damaged[rng.integers(max(len(damaged), 1), size=min(3, len(damaged)))] ^= 1 << 4
         path.write_bytes(damaged.tobytes())
         try:
-            read_scanpaths(path, VIEWING, "tobii")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read_scanpaths(path, VIEWING, "tobii")
         except AttnsciError:
             failed += 1
     assert failed > 10
