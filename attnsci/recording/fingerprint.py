@@ -257,8 +257,8 @@ def _kind(value: Any, path: str, walk: _Walk) -> Any:
         return f"as {before}"
     if isinstance(value, Mapping | tuple | list | set | frozenset):
         return _container(value, path, walk)
-    if _is_module(value):
-        return _module(value, path, walk)
+    if _is_module(value):  # one that the model does not register, and whose weights it lacks
+        return _module(value, path, dataclasses.replace(walk, weights={}))
     return _callable(value, path, walk) if callable(value) else _object(value, path, walk)
 
 
@@ -591,6 +591,8 @@ def _reduced(value: Any) -> dict[str, Any] | str | None:
         held["items"] = list(items)
     if entries is not None:
         held["entries"] = dict(entries)
+    if not _installed(type(value).__module__):  # what a __getstate__ leaves out counts all the same
+        held = {**getattr(value, "__dict__", {}), **held}
     return held
 
 
@@ -615,22 +617,49 @@ def _module(module: Any, path: str, walk: _Walk) -> dict[str, Any]:
         "code": _class(type(module), path, walk),
         "training": getattr(module, "training", None),
     }
-    for name, tensor in [*_own(module, "_parameters"), *_own(module, "_buffers")]:
-        where = f"{path}.{name}"
-        entries[name] = None if tensor is None else _array(tensor, where, walk)
-        walk.weights[where] = entries[name]
+    for name, tensor in _tensors(module, path, walk).items():
+        entries[_free(name, entries)] = tensor
     for kind, hook in _hooks(module):
         entries.setdefault(kind, []).append(_describe(hook, f"{path}'s {kind}", walk))
     for name, value in vars(module).items():
         if name not in _OWN:
-            entries[name] = _describe(value, f"{path}.{name}", walk)
+            entries[_free(name, entries)] = _describe(value, f"{path}.{name}", walk)
     for name, inner in _own(module, "_modules"):
+        entry = _free(name, entries)
         if inner is not None and id(inner) not in walk.paths:
             walk.again(inner, f"{path}.{name}")
-            entries[name] = _module(inner, f"{path}.{name}", walk)
+            entries[entry] = _module(inner, f"{path}.{name}", walk)
         elif inner is not None:
-            entries[name] = f"as {walk.paths[id(inner)]}"
+            entries[entry] = f"as {walk.paths[id(inner)]}"
     return entries
+
+
+def _free(name: str, entries: Mapping[str, Any]) -> str:
+    """Return `name`, marked where an attribute is called as an entry of ours, ``code`` for one."""
+    return f"{name}, an attribute" if name in entries else name
+
+
+def _tensors(module: Any, path: str, walk: _Walk) -> dict[str, Any]:
+    """Describe the parameters and buffers of one module."""
+    tensors: dict[str, Any] = {}
+    for name, tensor in [*_own(module, "_parameters"), *_own(module, "_buffers")]:
+        where = f"{path}.{name}"
+        tensors[name] = None if tensor is None else _array(tensor, where, walk)
+        walk.weights[where] = tensors[name]
+    return tensors
+
+
+def weights_digest(model: Any) -> str:
+    """Return the ``weights`` of `describe_model`, all that a recording in memory tells of them."""
+    walk = _Walk(refuse=False)
+    waiting = [("model", getattr(model, "_orig_mod", model))]
+    while waiting:  # in the order in which `describe_model` meets them, so shared ones agree
+        path, module = waiting.pop()
+        if module is not None and walk.again(module, path) is None:
+            _tensors(module, path, walk)
+            inside = [(f"{path}.{name}", inner) for name, inner in _own(module, "_modules")]
+            waiting += reversed(inside)
+    return digest(canonical(walk.weights))
 
 
 def _own(module: Any, registry: str) -> list[tuple[str, Any]]:

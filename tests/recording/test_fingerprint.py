@@ -17,7 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attnsci.recording.fingerprint import NotComparable, canonical, describe, describe_model
+from attnsci.recording.fingerprint import (
+    NotComparable,
+    canonical,
+    describe,
+    describe_model,
+    weights_digest,
+)
 
 SCALE = 1.5
 LABORATORY = types.ModuleType("laboratory_of_the_test")
@@ -204,6 +210,35 @@ def test_what_stands_on_a_class_counts(make):
 
     assert code(1) == code(1)
     assert code(1) != code(2)
+
+
+class Forgetful:
+    def __init__(self, gain):
+        self.gain = gain
+
+    def __getstate__(self):
+        return {}
+
+
+def test_nothing_hides_behind_a_name_or_a_method_of_pickle():
+    model, other = nn.Identity(), model_of(forward=same)
+    model.code = other.code = 1
+    descriptions = [describe_model(m, refuse=True)["model"] for m in (model, other)]
+    assert [entry["code, an attribute"] for entry in descriptions] == [1, 1]
+    assert descriptions[0]["code"] != descriptions[1]["code"]
+    assert describe(Forgetful(1)) != describe(Forgetful(2))
+    assert describe(Forgetful(1)) == describe(Forgetful(1))
+
+
+def test_weights_have_one_digest_in_memory_and_in_a_store():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Sequential(nn.Linear(2, 2)))
+    model.add_module("deep", nn.Sequential(nn.Sequential(model[2][0])))
+    model.add_module("again", model[0])
+    model.aside = [nn.Linear(2, 2)]
+    before = weights_digest(model)
+    assert before == describe_model(model, refuse=True)["weights"]
+    model[1].running_var[0] = 2
+    assert weights_digest(model) == describe_model(model, refuse=True)["weights"] != before
 
 
 def test_describing_leaves_no_trace():
