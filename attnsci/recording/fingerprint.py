@@ -28,6 +28,7 @@ import xxhash
 from attnsci.errors import RecordingError
 
 _LONG_TEXT, _MANY = 200, 64
+_DEEPEST = 100  # values one inside the other; Python itself gives up at some 300
 _SHOWN = 12
 # What torch itself keeps on a module, beside what its author put there.
 _OWN = {
@@ -173,6 +174,7 @@ class _Walk:
     """One walk through what belongs together: where each object was met first."""
 
     refuse: bool
+    depth: int = 0
     paths: dict[int, str] = dataclasses.field(default_factory=dict)
     held: list[Any] = dataclasses.field(default_factory=list)
     packages: set[str] = dataclasses.field(default_factory=set)
@@ -221,22 +223,27 @@ def describe(value: Any, path: str = "value", *, refuse: bool = True) -> Any:
     >>> describe({"gain": 2.0, "names": ("a", "b")})
     {'gain': 2.0, 'names': ['a', 'b']}
     """
-    with _deep(path):
-        return _describe(value, path, _Walk(refuse))
-
-
-@contextlib.contextmanager
-def _deep(path: str) -> Iterator[None]:
-    try:
-        yield
-    except RecursionError as error:
-        raise NotComparable(
-            f"{path} is nested too deeply to be compared on a resume. Record in memory, or keep "
-            "it in a flat list or array."
-        ) from error
+    return _describe(value, path, _Walk(refuse))
 
 
 def _describe(value: Any, path: str, walk: _Walk) -> Any:
+    """Describe one value; what is nested too deeply to be gone through cannot be compared."""
+    if walk.depth == _DEEPEST:
+        if walk.refuse:
+            raise NotComparable(
+                f"{path[:_LONG_TEXT]}… is nested too deeply to be compared on a resume. Record in "
+                "memory, keep it in a flat list or array, or name all that cannot be compared: "
+                "resume_key='...', another for every other content."
+            )
+        return "not comparable: nested too deeply"
+    walk.depth += 1
+    try:
+        return _kind(value, path, walk)
+    finally:
+        walk.depth -= 1
+
+
+def _kind(value: Any, path: str, walk: _Walk) -> Any:
     plain, text = _plain(value)
     if plain:
         return text
@@ -244,22 +251,14 @@ def _describe(value: Any, path: str, walk: _Walk) -> Any:
         return _describe(value.__fingerprint__(), path, walk)
     if _is_tensor(value) or isinstance(value, np.ndarray):
         return _array(value, path, walk)
-    before = walk.again(value, path)
+    # Equal tuples are one object or two as Python sees fit; no circle is without something else.
+    before = None if type(value) in (tuple, frozenset) else walk.again(value, path)
     if before is not None:
         return f"as {before}"
-    if isinstance(value, Mapping):
-        return _mapping(value, path, walk)
-    if isinstance(value, tuple | list):
-        items = [_describe(item, f"{path}[{i}]", walk) for i, item in enumerate(value)]
-        if hasattr(value, "_fields"):
-            return dict(zip(value._fields, items, strict=True))
-        if len(items) > _MANY:
-            return f"{len(items)} items#{digest(canonical(items))}"
-        return items
-    if isinstance(value, set | frozenset):
-        return {"set": sorted(canonical(_describe(item, path, walk)) for item in value)}
-    if _is_module(value):
-        return _module(value, path, walk)
+    if isinstance(value, Mapping | tuple | list | set | frozenset):
+        return _container(value, path, walk)
+    if _is_module(value):  # one that the model does not register, and whose weights it lacks
+        return _module(value, path, dataclasses.replace(walk, weights={}))
     return _callable(value, path, walk) if callable(value) else _object(value, path, walk)
 
 
@@ -315,6 +314,30 @@ def _array(value: Any, path: str, walk: _Walk) -> Any:
     return f"{dtype} {shape}#{digest(array.reshape(-1).view(np.uint8).data)}"
 
 
+def _container(value: Any, path: str, walk: _Walk) -> Any:
+    """Describe what a container holds and, of one with a class of its own, what else it is."""
+    items: Any
+    if isinstance(value, Mapping):
+        items = _mapping(value, path, walk)
+    elif isinstance(value, tuple | list):
+        items = [_describe(item, f"{path}[{i}]", walk) for i, item in enumerate(value)]
+        if hasattr(value, "_fields"):
+            return dict(zip(value._fields, items, strict=True))
+        if len(items) > _MANY:
+            items = f"{len(items)} items#{digest(canonical(items))}"
+    else:
+        items = {"set": sorted(canonical(_describe(item, path, walk)) for item in value)}
+    cls = type(value)
+    if cls.__module__ in ("builtins", "collections", "torch"):
+        factory = getattr(value, "default_factory", None)
+        return items if factory is None else [items, _describe(factory, path, walk)]
+    held = {
+        name: _describe(item, f"{path}.{name}", walk)
+        for name, item in getattr(value, "__dict__", {}).items()
+    }
+    return {"class": f"{_name(cls)}#{_class(cls, path, walk)}", "items": items, **held}
+
+
 def _mapping(value: Mapping[Any, Any], path: str, walk: _Walk) -> Any:
     if all(isinstance(key, str) for key in value):
         return {key: _describe(value[key], f"{path}[{key!r}]", walk) for key in value}
@@ -341,9 +364,8 @@ def _callable(value: Any, path: str, walk: _Walk) -> Any:
         return _function(value, path, walk)
     if isinstance(value, type):
         return f"class {_name(value)}#{_class(value, path, walk)}"
-    wrapped = getattr(value, "__wrapped__", None)
-    if isinstance(wrapped, types.FunctionType):  # functools.cache and its like
-        return _function(wrapped, path, walk)
+    if type(value).__module__ == "functools" and hasattr(value, "__wrapped__"):  # a cache
+        return _describe(value.__wrapped__, path, walk)
     if isinstance(value, types.BuiltinFunctionType | types.MethodDescriptorType | np.ufunc) or (
         type(value).__module__ in ("builtins", "torch", "torch._ops")
     ):
@@ -356,6 +378,8 @@ def _written_in_c(value: Any, path: str, walk: _Walk) -> Any:
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None) or str(value)
     if owner is not None and not isinstance(owner, types.ModuleType | type):
         return {"method": name, "of": _describe(owner, f"{path}.__self__", walk)}
+    if isinstance(value, np.ufunc) and not hasattr(np, name):  # made of any function
+        return walk.cannot(value, path)
     owner = getattr(value, "__objclass__", owner)
     home = owner.__module__ if isinstance(owner, type) else getattr(owner, "__name__", None)
     module = str(home or getattr(value, "__module__", None) or "")
@@ -396,20 +420,34 @@ def _function(function: types.FunctionType, path: str, walk: _Walk) -> str:
                 parts[f"captured {name}"] = _describe(
                     cell.cell_contents, f"{path}'s captured {name}", walk
                 )
-    if not _installed(function.__module__):
-        for name in sorted(_names(function.__code__)):
+    if vars(function):  # but for what functools.wraps leaves there, which is captured, too
+        held = {name: item for name, item in vars(function).items() if name != "__wrapped__"}
+        parts["held"] = _describe(held, path, walk)
+    # Not by its __module__, which functools.wraps copies from another function.
+    if not _installed(function.__globals__.get("__name__")):
+        names = sorted(_names(function.__code__))
+        for name in names:
             if name in function.__globals__:
                 parts[f"global {name}"] = _global(
-                    function.__globals__[name], f"{path}'s global {name}", walk
+                    function.__globals__[name], f"{path}'s global {name}", names, walk
                 )
     return f"{_name(function)}#{digest(canonical(parts))}"
 
 
-def _global(value: Any, path: str, walk: _Walk) -> Any:
-    """Describe a global of a function; what belongs to an installed package goes by its name."""
+def _global(value: Any, path: str, names: list[str], walk: _Walk, level: int = 0) -> Any:
+    """Describe a global of a function; what belongs to an installed package goes by its name.
+
+    Of a module of one's own, settings for one, that counts which the code's `names` may refer to.
+    """
     home = getattr(value, "__module__", None)
     if isinstance(value, types.FunctionType | type) and _installed(home):
         return _name(value)
+    if isinstance(value, types.ModuleType) and not _installed(value.__name__) and level < 3:
+        return {
+            name: _global(vars(value)[name], f"{path}.{name}", names, walk, level + 1)
+            for name in names
+            if name in vars(value)
+        }
     return _describe(value, path, walk)
 
 
@@ -446,6 +484,7 @@ def _code(code: types.CodeType, doc: str | None) -> list[Any]:
         code.co_argcount,
         code.co_kwonlyargcount,
         code.co_flags,
+        code.co_exceptiontable.hex(),
     ]
 
 
@@ -484,19 +523,23 @@ def _class(cls: type, path: str, walk: _Walk) -> str:
 
 def _entry(value: Any, path: str, walk: _Walk, installed: bool) -> Any:
     """Describe an entry of a class."""
-    for attribute in ("fget", "func", "__func__", "__wrapped__"):
-        inner = getattr(value, attribute, None)
-        if inner is not None and not isinstance(value, types.FunctionType | type):
-            setter = getattr(value, "fset", None)
-            both = [inner] if setter is None else [inner, setter]
-            return [_entry(function, path, walk, installed) for function in both]
+    if isinstance(value, property):
+        return [_entry(function, path, walk, installed) for function in (value.fget, value.fset)]
+    if isinstance(value, classmethod | staticmethod):
+        return _entry(value.__func__, path, walk, installed)
+    if isinstance(value, functools.cached_property):
+        return _entry(value.func, path, walk, installed)
+    if isinstance(value, functools.partialmethod):
+        return [_entry(part, path, walk, installed) for part in (value.func, value.args)] + [
+            _describe(value.keywords, path, walk)
+        ]
     if isinstance(value, types.FunctionType):
         return _function(value, path, walk)
     if isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
         return type(value).__name__
     # Installed packages have versions; only what somebody put in their place counts.
     quiet = dataclasses.replace(walk, refuse=False) if installed else walk
-    if isinstance(value, type):
+    if isinstance(value, type) and _installed(value.__module__):
         return f"class {_name(value)}"
     return _describe(value, path, quiet)
 
@@ -508,6 +551,8 @@ def _object(value: Any, path: str, walk: _Walk) -> Any:
     if inspect.isgenerator(value) or hasattr(value, "__next__") or hasattr(value, "fileno"):
         return walk.cannot(value, path)
     cls = type(value)
+    if cls.__module__ == "torch.fx.graph" and hasattr(value, "nodes"):
+        return f"graph#{digest(str(value))}"  # what it does; its nodes hold torch's own notes
     if cls.__module__ == "logging":
         return f"logger {value.name}" if hasattr(value, "name") else _name(cls)
     if dataclasses.is_dataclass(value):
@@ -546,6 +591,8 @@ def _reduced(value: Any) -> dict[str, Any] | str | None:
         held["items"] = list(items)
     if entries is not None:
         held["entries"] = dict(entries)
+    if not _installed(type(value).__module__):  # what a __getstate__ leaves out counts all the same
+        held = {**getattr(value, "__dict__", {}), **held}
     return held
 
 
@@ -570,22 +617,49 @@ def _module(module: Any, path: str, walk: _Walk) -> dict[str, Any]:
         "code": _class(type(module), path, walk),
         "training": getattr(module, "training", None),
     }
-    for name, tensor in [*_own(module, "_parameters"), *_own(module, "_buffers")]:
-        where = f"{path}.{name}"
-        entries[name] = None if tensor is None else _array(tensor, where, walk)
-        walk.weights[where] = entries[name]
+    for name, tensor in _tensors(module, path, walk).items():
+        entries[_free(name, entries)] = tensor
     for kind, hook in _hooks(module):
         entries.setdefault(kind, []).append(_describe(hook, f"{path}'s {kind}", walk))
     for name, value in vars(module).items():
         if name not in _OWN:
-            entries[name] = _describe(value, f"{path}.{name}", walk)
+            entries[_free(name, entries)] = _describe(value, f"{path}.{name}", walk)
     for name, inner in _own(module, "_modules"):
+        entry = _free(name, entries)
         if inner is not None and id(inner) not in walk.paths:
             walk.again(inner, f"{path}.{name}")
-            entries[name] = _module(inner, f"{path}.{name}", walk)
+            entries[entry] = _module(inner, f"{path}.{name}", walk)
         elif inner is not None:
-            entries[name] = f"as {walk.paths[id(inner)]}"
+            entries[entry] = f"as {walk.paths[id(inner)]}"
     return entries
+
+
+def _free(name: str, entries: Mapping[str, Any]) -> str:
+    """Return `name`, marked where an attribute is called as an entry of ours, ``code`` for one."""
+    return f"{name}, an attribute" if name in entries else name
+
+
+def _tensors(module: Any, path: str, walk: _Walk) -> dict[str, Any]:
+    """Describe the parameters and buffers of one module."""
+    tensors: dict[str, Any] = {}
+    for name, tensor in [*_own(module, "_parameters"), *_own(module, "_buffers")]:
+        where = f"{path}.{name}"
+        tensors[name] = None if tensor is None else _array(tensor, where, walk)
+        walk.weights[where] = tensors[name]
+    return tensors
+
+
+def weights_digest(model: Any) -> str:
+    """Return the ``weights`` of `describe_model`, all that a recording in memory tells of them."""
+    walk = _Walk(refuse=False)
+    waiting = [("model", getattr(model, "_orig_mod", model))]
+    while waiting:  # in the order in which `describe_model` meets them, so shared ones agree
+        path, module = waiting.pop()
+        if module is not None and walk.again(module, path) is None:
+            _tensors(module, path, walk)
+            inside = [(f"{path}.{name}", inner) for name, inner in _own(module, "_modules")]
+            waiting += reversed(inside)
+    return digest(canonical(walk.weights))
 
 
 def _own(module: Any, registry: str) -> list[tuple[str, Any]]:
@@ -624,18 +698,17 @@ def describe_model(model: Any, *, refuse: bool) -> dict[str, Any]:
     inner = getattr(model, "_orig_mod", model)
     walk = _Walk(refuse)
     walk.again(inner, "model")
-    with _deep("model"):
-        entries = _module(inner, "model", walk)
-        if isinstance(inner, torch.jit.ScriptModule):
-            entries["script"] = digest(str(getattr(inner, "graph", inner.code)))
-        shared = [
-            _describe(hook, "a hook on all modules", walk)
-            for hooks in (
-                torch.nn.modules.module._global_forward_hooks,
-                torch.nn.modules.module._global_forward_pre_hooks,
-            )
-            for hook in hooks.values()
-        ]
+    entries = _module(inner, "model", walk)
+    if isinstance(inner, torch.jit.ScriptModule):
+        entries["script"] = digest(str(getattr(inner, "graph", inner.code)))
+    shared = [
+        _describe(hook, "a hook on all modules", walk)
+        for hooks in (
+            torch.nn.modules.module._global_forward_hooks,
+            torch.nn.modules.module._global_forward_pre_hooks,
+        )
+        for hook in hooks.values()
+    ]
     versions = {name: _version(name) for name in sorted(walk.packages) if _installed(name)}
     return {
         "weights": digest(canonical(walk.weights)),

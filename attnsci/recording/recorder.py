@@ -170,11 +170,13 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         import torch
 
-        strict = self._store is not None and self.resume_key is None
         with contextlib.ExitStack() as stack:
-            if self._store is not None:
+            if self._store is None:
+                self._model = {"weights": fingerprint.weights_digest(self.model)}
+            else:
                 stack.enter_context(claim(self._store.path))
-            self._model = fingerprint.describe_model(self.model, refuse=strict)
+                strict = self.resume_key is None
+                self._model = fingerprint.describe_model(self.model, refuse=strict)
             stack.enter_context(self._session)
             # Scripted modules refuse the method, and call hooks all the same.
             before = torch.nn.Module.register_forward_pre_hook

@@ -142,6 +142,7 @@ class Site:
             "calls": self.calls if self.calls is None else list(self.calls),
             "batch_axis": self.batch_axis,
             "reduce": describe(self.reduce, f"Site({self.name!r}).reduce", refuse=refuse),
+            "coords": describe(self.coords, f"Site({self.name!r}).coords", refuse=refuse),
         }
 
 
