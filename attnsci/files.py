@@ -221,6 +221,7 @@ def claim(path: str | os.PathLike[str]) -> Iterator[None]:
         target.parent / f".{target.name}.lock", timeout=0, thread_local=False, is_singleton=False
     )
     holder = Path(lock.lock_file)
+    missing = [folder for folder in target.parents if not folder.exists()]
     soft = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -245,6 +246,8 @@ def claim(path: str | os.PathLike[str]) -> Iterator[None]:
         if not soft:
             holder.unlink(missing_ok=True)
         lock.release()
+        for folder in missing:  # made for the lock alone, if nothing was written
+            _remove_if_empty(folder)
 
 
 def _write(lock_file: Path, text: str) -> None:

@@ -4,8 +4,8 @@ Each command runs once undisturbed while its changes to files and its steps of a
 counted; then it is killed before ten of these, spread evenly, by SIGKILL and by SIGTERM, and given
 again. All that it leaves is compared to the bit: weights, checkpoints, metrics, tables, figures,
 stores. Left out are the fields of provenance that tell one call from another (date, command,
-commit) and locks (``.NAME.lock``, which stay, empty). What a killed write left behind
-(``.NAME.unfinished``) must be gone.
+commit), the digest of a store that covers these, and the locks of killed runs (``.NAME.lock``).
+What a killed write left behind (``.NAME.unfinished``) must be gone.
 
     python benchmarks/kills.py                       # all commands, about 20 minutes
     python benchmarks/kills.py record ram --points 3
@@ -55,7 +55,7 @@ from attnsci.training.dncnn import DnCNNObjective
 from attnsci.training.trainer import Trainer
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
-LEFT_OUT = {"date", "command", "commit"}
+LEFT_OUT = {"date", "command", "commit", "content_digest"}
 FAILED = 99
 _CHANGES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 
@@ -67,7 +67,7 @@ GLIMPSES = f"{DIGITS} --n-samples 1 --n-hidden 16 --n-glimpses 3"
 LINES = {
     "train object-attention": DIGITS,
     "train object-attention-coco": "--images {inputs}/coco --annotations {inputs}/coco.json "
-    f"--size 40 --batch-size 4 {SHORT}",
+    f"--size 76 --batch-size 4 {SHORT}",
     "train ram": GLIMPSES,
     "train ram-dram": f"{DIGITS} --n-samples 1",
     "train ram-catch": f"--batch-size 8 --batches-per-epoch 4 --validation-games 20 {SHORT}",
