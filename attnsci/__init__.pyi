@@ -2,7 +2,6 @@ from ._torchvision import load_torchvision
 from .analysis.eccentricity import accuracy_map
 from .analysis.inhibition import all_baselines
 from .analysis.selection import order_bias, summarise
-from .analysis.statistics import bootstrap
 from .analysis.tuning import describe_curves, tuning_curves
 from .data.bars import BarScenes
 from .data.coco import load_coco_pairs
@@ -13,20 +12,21 @@ from .data.gaze import fetch_osie, load_eyecrowd, load_osie
 from .data.images import load_images, read_images
 from .data.noisy_scenes import noisy_digits
 from .errors import AttnsciError
+from .families.neva.network import NeVA
+from .families.object_attention.measure import show_bars, show_scenes
+from .families.object_attention.network import ObjectAttention
+from .families.what_where.measure import map_answers
+from .families.zoo import load_model
 from .geometry import Viewing
-from .models.neva import NeVA
-from .models.object_attention import ObjectAttention
-from .models.zoo import load_model
-from .papers.object_attention.measure import show_bars, show_scenes
-from .papers.reproduce import reproduce
-from .papers.what_where.measure import map_answers
 from .recording.recorder import Recorder, record
 from .recording.recording import Recording, open_recording
 from .recording.sites import Site
+from .reproduce import reproduce
 from .scanpaths.comparison import compare
 from .scanpaths.formats.io import read_scanpaths, write_scanpaths
 from .scanpaths.pairs import similarity
 from .sensors.foveation import Fovea
+from .statistics.bootstrap import bootstrap
 from .training.configs import ObjectAttentionTraining, TrainerConfig
 from .training.sweep import run_sweep
 from .training.trainer import Trainer

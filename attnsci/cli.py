@@ -15,20 +15,20 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
+from attnsci.commands.gaze import Compare, GazeCommand, ScanpathCommand
 from attnsci.errors import AttnsciError, InvalidInput
+from attnsci.families.object_attention import coco_commands
+from attnsci.families.object_attention import commands as object_attention
+from attnsci.families.object_attention.coco_recipes import PRESETS as COCO_PRESETS
+from attnsci.families.ram import commands as ram
+from attnsci.families.ram.dram_recipes import PRESETS as DRAM_PRESETS
+from attnsci.families.ram.recipes import PRESETS as RAM_PRESETS
+from attnsci.families.what_where import commands as what_where
+from attnsci.families.what_where.recipes import PRESETS as NOISY_PRESETS
+from attnsci.families.what_where.where_recipes import PRESETS as WHERE_PRESETS
 from attnsci.files import claim
 from attnsci.interrupts import exit_status, raised
-from attnsci.papers.gaze.commands import Compare, GazeCommand, ScanpathCommand
-from attnsci.papers.object_attention import coco_commands
-from attnsci.papers.object_attention import commands as object_attention
-from attnsci.papers.ram import commands as ram
-from attnsci.papers.what_where import commands as what_where
-from attnsci.training.coco_configs import PRESETS as COCO_PRESETS
 from attnsci.training.configs import PRESETS, Device, Source
-from attnsci.training.dram_configs import PRESETS as DRAM_PRESETS
-from attnsci.training.noisy_digits_configs import PRESETS as NOISY_PRESETS
-from attnsci.training.ram_configs import PRESETS as RAM_PRESETS
-from attnsci.training.where_configs import PRESETS as WHERE_PRESETS
 
 Paper = Literal["object-attention", "neva", "ram", "what-where"]
 Scale = Literal["quick", "default", "paper"]
@@ -79,8 +79,8 @@ class Reproduce:
     """Where to compute; auto takes an accelerator if there is one."""
 
     def run(self) -> None:
-        """Call `attnsci.papers.reproduce.reproduce` and print its tables of results."""
-        from attnsci.papers.reproduce import reproduce
+        """Call `attnsci.reproduce.reproduce` and print its tables of results."""
+        from attnsci.reproduce import reproduce
 
         written = reproduce(
             papers=None if self.paper is None else [self.paper],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci._torchvision import load_torchvision
-from attnsci.models.object_attention import ObjectAttention
+from attnsci.families.object_attention.network import ObjectAttention
 
 STRENGTH, PHI, SIZE, STEPS, PHASES = 0.3, 5000.0, 100, 5, 2
 CHANNELS = (3, 30, 60, 100, 20)

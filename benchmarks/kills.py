@@ -43,15 +43,15 @@ import torch
 from PIL import Image
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-import attnsci.papers.ram.paper as ram_paper
+import attnsci.families.ram.paper as ram_paper
 from attnsci import cli
 from attnsci.data.images import Photograph, load_images
 from attnsci.errors import RecordingError
+from attnsci.families.neva.dncnn_objective import DnCNNObjective
 from attnsci.interrupts import exit_status, raised
 from attnsci.provenance import git_commit
 from attnsci.recording import open_recording, record
 from attnsci.training.configs import DnCNNTraining, TrainerConfig
-from attnsci.training.dncnn import DnCNNObjective
 from attnsci.training.trainer import Trainer
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)

@@ -41,13 +41,13 @@ from attnsci.data import BarScenes, Digits, DigitScenes, load_mnist
 from attnsci.data.coco import load_coco_pairs
 from attnsci.data.coco_scenes import CocoScenes
 from attnsci.devices import make_fabric
-from attnsci.models.object_attention import ObjectAttention
-from attnsci.models.zoo import load_model
-from attnsci.papers.object_attention.measure import show_bars
-from attnsci.training.coco import CocoBatch, CocoObjective
-from attnsci.training.coco_configs import CocoTraining
+from attnsci.families.object_attention.coco_objective import CocoBatch, CocoObjective
+from attnsci.families.object_attention.coco_recipes import CocoTraining
+from attnsci.families.object_attention.measure import show_bars
+from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.families.object_attention.objective import DigitObjective, right_per_phase
+from attnsci.families.zoo import load_model
 from attnsci.training.configs import ObjectAttentionTraining
-from attnsci.training.object_attention import DigitObjective, right_per_phase
 
 STRENGTH, PHI, NOISE, BATCH, STEPS, PHASES = 0.2, 1000.0, 0.3, 64, 5, 2
 PAIRS, PAIRS_MEASURED = 10_000, 640

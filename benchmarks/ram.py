@@ -41,12 +41,12 @@ from torch.nn import functional
 from attnsci._torchvision import load_torchvision
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.devices import make_fabric
-from attnsci.models.neva_walk import computes_bfloat16
-from attnsci.models.ram import RAM
-from attnsci.models.ram_policies import ReplayPolicy
+from attnsci.families.neva.walk import computes_bfloat16
+from attnsci.families.ram.network import RAM
+from attnsci.families.ram.objective import RAMObjective, losses_of
+from attnsci.families.ram.policies import ReplayPolicy
+from attnsci.families.ram.recipes import RAMTraining
 from attnsci.sensors.glimpse import MAPS, BoxSensor
-from attnsci.training.ram import RAMObjective, losses_of
-from attnsci.training.ram_configs import RAMTraining
 
 BATCH, SIGMA, REINFORCE, RATE = 128, 0.1, 0.01, 3e-4
 MEAN, STD = 0.1307, 0.3081

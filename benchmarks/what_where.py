@@ -46,7 +46,7 @@ from torch import Tensor
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.data.noisy_layout import PRESETS
 from attnsci.data.noisy_scenes import Mode, noisy_digits
-from attnsci.models.what_where_nets import WhatNet
+from attnsci.families.what_where.pathways import WhatNet
 from attnsci.sensors.colliculus import Colliculus
 from attnsci.sensors.log_polar_retina import LogPolarConfig, LogPolarRetina
 from attnsci.sensors.polo import DualPoloRetina, PoloRetina

@@ -34,14 +34,14 @@ from PIL import Image, ImageDraw
 from attnsci.analysis.selection import summarise
 from attnsci.data.coco import load_coco_pairs
 from attnsci.data.coco_scenes import CocoScenes
-from attnsci.models.zoo import load_model
-from attnsci.papers.object_attention import coco_experiments as experiments
-from attnsci.papers.object_attention import coco_figures as figures
-from attnsci.papers.object_attention.measure import show_scenes
-from attnsci.papers.object_attention.paper import gallery_examples
+from attnsci.families.zoo import load_model
+from attnsci.families.object_attention import coco_experiments as experiments
+from attnsci.families.object_attention import coco_figures as figures
+from attnsci.families.object_attention.measure import show_scenes
+from attnsci.families.object_attention.paper import gallery_examples
 from attnsci.plotting.scenes import plot_gallery
-from attnsci.training.coco import CocoObjective
-from attnsci.training.coco_configs import CocoTraining, trainer_config
+from attnsci.families.object_attention.coco_objective import CocoObjective
+from attnsci.families.object_attention.coco_recipes import CocoTraining, trainer_config
 from attnsci.training.trainer import Trainer
 
 # Photographs to draw; the tests run this notebook with fewer.

@@ -20,13 +20,13 @@ import os
 import torch
 
 from attnsci.data.images import load_images, resize_and_crop
-from attnsci.models.efficientnet_lite import load_efficientnet_lite
-from attnsci.models.folding import folded
-from attnsci.models.neva import NeVA, Replay
-from attnsci.models.tasks import BlurEnergy, Classification, Embedding
-from attnsci.models.words import word_encoder, word_target
-from attnsci.papers.neva.figures import gallery, pipeline
-from attnsci.papers.neva.stimuli import Pictures, fovea_for
+from attnsci.families.neva.efficientnet_lite import load_efficientnet_lite
+from attnsci.families.neva.folding import folded
+from attnsci.families.neva.network import NeVA, Replay
+from attnsci.families.neva.tasks import BlurEnergy, Classification, Embedding
+from attnsci.families.neva.words import word_encoder, word_target
+from attnsci.families.neva.figures import gallery, pipeline
+from attnsci.families.neva.stimuli import Pictures, fovea_for
 from attnsci.plotting.style import style
 from attnsci.geometry import Viewing
 from attnsci.recording import record

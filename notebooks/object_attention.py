@@ -23,14 +23,14 @@ import torch
 
 from attnsci.analysis.selection import order_bias, summarise
 from attnsci.data import BarScenes, DigitScenes, load_mnist
-from attnsci.models.zoo import load_model, pretrained_names
-from attnsci.papers.object_attention.experiments import (
+from attnsci.families.zoo import load_model, pretrained_names
+from attnsci.families.object_attention.experiments import (
     ablation_table,
     cue_by_template,
     lone_digit_sweep,
 )
-from attnsci.papers.object_attention.figures import draw_tuning
-from attnsci.papers.object_attention.measure import show_bars, show_scenes
+from attnsci.families.object_attention.figures import draw_tuning
+from attnsci.families.object_attention.measure import show_bars, show_scenes
 from attnsci.plotting.curves import plot_estimates, plot_lines
 
 # Scenes in each experiment; the tests run this notebook with fewer.

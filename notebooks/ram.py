@@ -25,9 +25,9 @@ from attnsci import all_baselines, load_mnist, load_model
 from attnsci.analysis.decoding import decode_position
 from attnsci.analysis.glimpses import error_by_glimpse, right
 from attnsci.data.ram_scenes import PRESETS, ClutteredScenes
-from attnsci.models.ram_policies import InhibitedPolicy, ReplayPolicy
-from attnsci.papers.ram.evaluate import probabilities
-from attnsci.papers.ram.measure import scanpaths_of, show
+from attnsci.families.ram.policies import InhibitedPolicy, ReplayPolicy
+from attnsci.families.ram.evaluate import probabilities
+from attnsci.families.ram.measure import scanpaths_of, show
 from attnsci.plotting.glimpses import plot_glimpses
 from attnsci.plotting.inhibition import plot_baselines
 from attnsci.plotting.style import style

@@ -25,10 +25,10 @@ import torch
 from attnsci import load_mnist, load_model, map_answers, noisy_digits
 from attnsci.analysis.eccentricity import accuracy_map
 from attnsci.analysis.landing import landing_by_eccentricity, saccade_landing
-from attnsci.models.what_where import WhatWhere
-from attnsci.papers.what_where import experiments
-from attnsci.papers.what_where.measure import benchmark_answers, noisy_scene, plain_scene
-from attnsci.papers.what_where.networks import ask_network, ask_pathways, load_pathways
+from attnsci.families.what_where.network import WhatWhere
+from attnsci.families.what_where import experiments
+from attnsci.families.what_where.measure import benchmark_answers, noisy_scene, plain_scene
+from attnsci.families.what_where.networks import ask_network, ask_pathways, load_pathways
 from attnsci.plotting.scanpaths import plot_scanpath
 from attnsci.plotting.style import PAGE_MM, figure, style
 from attnsci.plotting.visual_field import plot_accuracy_map, plot_profile

@@ -19,9 +19,9 @@ import attnsci
 from attnsci import cli
 from attnsci.data.digits import load_mnist
 from attnsci.errors import AttnsciError, DatasetNotFound
-from attnsci.models.object_attention import ObjectAttention
+from attnsci.families.object_attention import commands
+from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.models.weights import load_weights, save_weights
-from attnsci.papers.object_attention import commands
 from attnsci.recording import open_recording
 from attnsci.training.configs import PRESETS, ObjectAttentionTraining, TrainerConfig
 
@@ -253,7 +253,7 @@ def test_networks_of_another_family_are_refused(capsys):
 
 
 def test_weights_of_another_shape_are_refused(tmp_path, capsys):
-    from attnsci.models.object_attention import ObjectAttentionConfig
+    from attnsci.families.object_attention.network import ObjectAttentionConfig
 
     model = ObjectAttention(ObjectAttentionConfig(width=50))
     save_weights(tmp_path / "w.safetensors", model, {"model": "ObjectAttention",
@@ -284,7 +284,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 
 def test_reproduce_hands_on_what_was_asked(monkeypatch, capsys, tmp_path):
-    import attnsci.papers.reproduce as module
+    import attnsci.reproduce as module
 
     asked = []
 
@@ -315,7 +315,7 @@ def test_reproduce_hands_on_what_was_asked(monkeypatch, capsys, tmp_path):
 def test_papers_and_scales_are_those_of_the_library():
     from typing import get_args
 
-    from attnsci.papers import reproduce
+    from attnsci import reproduce
 
     assert set(get_args(cli.Paper)) == set(reproduce.PAPERS)
     assert set(get_args(cli.Scale)) == set(reproduce.SCALES)
@@ -431,7 +431,7 @@ def test_few_scenes_cover_all_classes(weights, tmp_path, capsys):
 
 
 def test_interventions_reach_the_network(weights, monkeypatch, capsys):
-    from attnsci.papers.object_attention import measure
+    from attnsci.families.object_attention import measure
 
     asked = {}
 

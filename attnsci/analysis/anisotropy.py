@@ -18,10 +18,10 @@ from attnsci.analysis.eccentricity import (
     radial_profile,
 )
 from attnsci.analysis.fall_off import STATUS, half_crossing
-from attnsci.analysis.proportions import check_answers
-from attnsci.analysis.statistics import check_confidence
 from attnsci.checks import check_dims, check_finite, check_fraction
 from attnsci.errors import InvalidInput
+from attnsci.statistics.bootstrap import check_confidence
+from attnsci.statistics.proportions import check_answers
 
 DIRECTIONS = ("right", "up", "left", "down")
 ANGLES_DEG = np.array([0.0, 90.0, 180.0, 270.0])

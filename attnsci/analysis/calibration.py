@@ -8,16 +8,16 @@ import xarray as xr
 
 from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.glimpses import right
-from attnsci.analysis.proportions import wilson_intervals
-from attnsci.analysis.statistics import (
+from attnsci.checks import check_dims, check_option, check_positive
+from attnsci.errors import InvalidInput
+from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import (
     as_sample,
     check_confidence,
     count_draws,
     split_blocks,
 )
-from attnsci.checks import check_dims, check_option, check_positive
-from attnsci.errors import InvalidInput
-from attnsci.seeds import numpy_generator
+from attnsci.statistics.proportions import wilson_intervals
 
 BINNINGS = ("width", "mass")
 

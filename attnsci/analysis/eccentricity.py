@@ -10,8 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from attnsci.analysis.proportions import accuracy, check_answers, wilson_intervals
-from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import (
     check_dims,
     check_finite,
@@ -21,6 +19,8 @@ from attnsci.checks import (
 )
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.proportions import accuracy, check_answers, wilson_intervals
 
 INTERVALS = ("wilson", "bootstrap")
 # Stimuli that are summed at once: temporaries of a large map stay small.
@@ -193,7 +193,7 @@ def accuracy_by_eccentricity(
         Ascending edges of the bins.
     chance : float
         Accuracy of guessing, for what reads the result: 1 / classes, or
-        `attnsci.analysis.proportions.base_rate`.
+        `attnsci.statistics.proportions.base_rate`.
     interval : {"wilson", "bootstrap"}
         Wilson's interval takes one yes-or-no answer a stimulus and bin; the bootstrap draws
         stimuli, with all their answers.
@@ -305,7 +305,7 @@ def accuracy_map(correct: xr.DataArray, *, chance: float, confidence: float = 0.
         order; any further dimensions stay. NaN is no answer.
     chance : float
         Accuracy of guessing; where objects leave the image it is the share of the most frequent
-        class, see `attnsci.analysis.proportions.base_rate`.
+        class, see `attnsci.statistics.proportions.base_rate`.
     confidence : float
         Coverage of Wilson's intervals.
 

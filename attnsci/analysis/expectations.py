@@ -13,9 +13,9 @@ import numpy as np
 from attnsci.analysis.baselines import ROTATIONS_DEG, Baseline, drawer
 from attnsci.analysis.memoryless import memoryless_expectation
 from attnsci.analysis.saccades import ROUNDING, Tracks
-from attnsci.analysis.statistics import BLOCK
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import BLOCK
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from attnsci.analysis.circular import PERIOD_DEG
 from attnsci.analysis.tuning import ACTIVITY_THRESHOLD
 from attnsci.checks import check_dims, check_finite, check_option
 from attnsci.errors import InvalidInput
+from attnsci.statistics.circular import PERIOD_DEG
 
 STATUS = ("fitted", "silent", "constant", "not converged")
 MAX_STEPS = 500

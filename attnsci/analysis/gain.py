@@ -13,14 +13,14 @@ import numpy as np
 import xarray as xr
 
 from attnsci.analysis import scaling
-from attnsci.analysis.circular import difference
-from attnsci.analysis.inference import adjust, wilcoxon_test, wilson
-from attnsci.analysis.resampling import bootstrap_clusters
-from attnsci.analysis.statistics import Estimate, bootstrap
 from attnsci.analysis.tuning import ACTIVITY_THRESHOLD, activity, describe_curves
 from attnsci.analysis.units import pair_curves
 from attnsci.checks import check_dims, check_positive
 from attnsci.errors import InvalidInput
+from attnsci.statistics.bootstrap import Estimate, bootstrap
+from attnsci.statistics.circular import difference
+from attnsci.statistics.plans import bootstrap_clusters
+from attnsci.statistics.significance import adjust, wilcoxon_test, wilson
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,11 +10,11 @@ import xarray as xr
 
 from attnsci.analysis.eccentricity import xy_of
 from attnsci.analysis.gaze_fields import Size, frame_of, gaze_cells
-from attnsci.analysis.inference import mcnemar
-from attnsci.analysis.proportions import accuracy, base_rate, check_answers
-from attnsci.analysis.statistics import bootstrap_mean, check_confidence
 from attnsci.checks import check_dims, check_finite, check_positive, check_shape
 from attnsci.errors import InvalidInput
+from attnsci.statistics.bootstrap import bootstrap_mean, check_confidence
+from attnsci.statistics.proportions import accuracy, base_rate, check_answers
+from attnsci.statistics.significance import mcnemar
 
 LN2 = float(np.log(2))
 

@@ -4,11 +4,11 @@ import numpy as np
 import xarray as xr
 
 from attnsci.analysis.alignment import align_exact
-from attnsci.analysis.proportions import wilson_intervals
-from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import check_dims, check_finite, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.proportions import wilson_intervals
 
 
 def go_nogo_table(

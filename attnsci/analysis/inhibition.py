@@ -13,13 +13,13 @@ import xarray as xr
 
 from attnsci.analysis.baselines import BASELINES, get_baseline
 from attnsci.analysis.expectations import Expectation, expectation
-from attnsci.analysis.inference import adjust
 from attnsci.analysis.returns import Radius, check_lags, radius_coords
 from attnsci.analysis.saccades import Tracks, radii_in_px, tracks_of
-from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.significance import adjust
 
 IMAGE_STREAM, VIEWER_STREAM = 101, 102
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from attnsci.analysis.circular import difference
-from attnsci.analysis.effects import tost_paired
-from attnsci.analysis.statistics import BLOCK, bootstrap
 from attnsci.analysis.tuning import pearson
 from attnsci.analysis.units import pair_curves, stack_units
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import BLOCK, bootstrap
+from attnsci.statistics.circular import difference
+from attnsci.statistics.effects import tost_paired
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,12 +5,12 @@ import xarray as xr
 
 from attnsci.analysis.alignment import align_exact
 from attnsci.analysis.eccentricity import on_grid
-from attnsci.analysis.inference import SignificanceTest
-from attnsci.analysis.proportions import check_answers
-from attnsci.analysis.statistics import split_blocks
 from attnsci.checks import check_dims, check_finite, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import split_blocks
+from attnsci.statistics.proportions import check_answers
+from attnsci.statistics.significance import SignificanceTest
 
 PLANE = ["y", "x"]
 

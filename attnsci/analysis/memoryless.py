@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from attnsci.analysis.saccades import ROUNDING, Tracks, polar
-from attnsci.analysis.statistics import BLOCK
 from attnsci.errors import InvalidInput
+from attnsci.statistics.bootstrap import BLOCK
 
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 

@@ -9,10 +9,10 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from attnsci.analysis.resampling import bootstrap_clusters
 from attnsci.analysis.saccades import saccades, tracks_of
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.statistics.plans import bootstrap_clusters
 
 COEFFICIENTS = ("c", "s1", "s2", "s3", "s4")
 MIN_PAIRS = 20

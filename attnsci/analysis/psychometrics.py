@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 
 from attnsci.analysis.alignment import align_exact
-from attnsci.analysis.proportions import check_answers
 from attnsci.analysis.sigmoids import (
     SHAPES,
     TINY,
@@ -23,10 +22,11 @@ from attnsci.analysis.sigmoids import (
     predict,
     slope_errors,
 )
-from attnsci.analysis.statistics import check_confidence, count_draws, split_blocks
 from attnsci.checks import check_dims, check_finite, check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.proportions import check_answers
 
 PARAMETERS = ("threshold", "slope", "lapse")
 STATUS = (
@@ -70,7 +70,7 @@ def fit_psychometric(
         Contrast of each answer, above 0 and at most 1, on dimensions of `correct` (``contrast``,
         ``stimulus`` or both). The other dimensions (eccentricity, model) stay.
     chance : float
-        Guess rate: the base rate of the labels, see `attnsci.analysis.proportions.base_rate`.
+        Guess rate: the base rate of the labels, see `attnsci.statistics.proportions.base_rate`.
     criterion : float
         Accuracy that defines the threshold, between chance and 1 − lapse.
     shape : {"weibull", "logistic"}

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from attnsci.analysis.statistics import check_confidence
 from attnsci.analysis.tuning import pearson
 from attnsci.checks import check_dims, check_finite
 from attnsci.errors import InvalidInput
+from attnsci.statistics.bootstrap import check_confidence
 
 MODELS = ("multiplicative", "additive", "multiplicative+additive", "thresholded")
 # Free parameters of each model, the variance of the errors included.

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from attnsci.analysis.inference import adjust, binomial_test, mcnemar, wilson
-from attnsci.analysis.statistics import Estimate, bootstrap
 from attnsci.checks import check_dims, check_not_empty
 from attnsci.errors import InvalidInput
+from attnsci.statistics.bootstrap import Estimate, bootstrap
+from attnsci.statistics.significance import adjust, binomial_test, mcnemar, wilson
 
 MAX_OBJECTS = 6
 

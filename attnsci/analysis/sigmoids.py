@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnsci.analysis.statistics import split_blocks
+from attnsci.statistics.bootstrap import split_blocks
 
 LAPSE_MAX = 0.3
 """Upper end of a fitted lapse rate."""

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from attnsci.analysis.circular import distinct_orientations, preferred_orientation
 from attnsci.checks import check_dims, check_finite, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
+from attnsci.statistics.circular import distinct_orientations, preferred_orientation
 
 # A result of conditions × units beyond this is a mistake in the choice of `by`.
 LARGEST_RESULT_BYTES = 4 * 2**30
@@ -262,7 +262,7 @@ def describe_curves(
     Raises
     ------
     InvalidInput
-        As `attnsci.analysis.circular.preferred_orientation`.
+        As `attnsci.statistics.circular.preferred_orientation`.
 
     Examples
     --------

@@ -13,9 +13,9 @@ from attnsci.checks import check_fraction, check_not_empty, check_option
 from attnsci.errors import InvalidInput
 from attnsci.gaze import validate
 from attnsci.scanpaths.blur import blur, without
-from attnsci.scanpaths.groups import group_means
 from attnsci.scanpaths.maps import FixationMaps
 from attnsci.scanpaths.saliency_fixations import gain, share_below, standardised
+from attnsci.statistics.groups import group_means
 
 if TYPE_CHECKING:
     import xarray as xr

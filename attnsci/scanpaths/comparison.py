@@ -11,11 +11,11 @@ from attnsci.checks import check_known, check_positive, nearest
 from attnsci.errors import InvalidInput
 from attnsci.gaze import look_alikes, validate, viewing_of
 from attnsci.scanpaths.baselines import BASELINES, Candidates, Humans, make
-from attnsci.scanpaths.inference import holm, interval, mean, sign_flips, two_way_bootstrap
 from attnsci.scanpaths.map_scores import MAP_METRICS, MapSettings, map_settings, score_on_maps
 from attnsci.scanpaths.measures.base import get_metric, registered
 from attnsci.scanpaths.pairs import CHUNK, plain_paths
 from attnsci.scanpaths.scores import Scores, column, score
+from attnsci.statistics.crossed import holm, interval, mean, sign_flips, two_way_bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,10 @@ from attnsci.checks import check_fraction, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.scanpaths.baselines import Candidates, Humans
 from attnsci.scanpaths.blur import blur, without
-from attnsci.scanpaths.groups import group_means
 from attnsci.scanpaths.maps import FixationMaps
 from attnsci.scanpaths.saliency_fixations import gain, share_below, standardised
 from attnsci.scanpaths.scores import Scores, column, summarise
+from attnsci.statistics.groups import group_means
 
 if TYPE_CHECKING:
     import xarray as xr

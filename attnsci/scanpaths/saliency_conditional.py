@@ -12,11 +12,11 @@ import numpy as np
 from attnsci.checks import check_dims, check_fraction, check_not_empty, check_option
 from attnsci.errors import InvalidInput
 from attnsci.gaze import validate
-from attnsci.scanpaths.groups import group_means
 from attnsci.scanpaths.maps import FixationMaps
 from attnsci.scanpaths.saliency_fixations import gain, share_below, standardised
 from attnsci.scanpaths.saliency_maps import as_density
 from attnsci.scanpaths.saliency_scores import baseline_of, image_places, sized
+from attnsci.statistics.groups import group_means
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from attnsci.scanpaths.baselines import Candidates, Humans
-from attnsci.scanpaths.groups import group_means
 from attnsci.scanpaths.pairs import Scorer
+from attnsci.statistics.groups import group_means
 
 
 @dataclasses.dataclass(frozen=True)

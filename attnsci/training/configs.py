@@ -9,8 +9,8 @@ from attnsci.errors import InvalidInput
 
 if TYPE_CHECKING:
     from attnsci.data.digit_scenes import SceneConfig
-    from attnsci.models.dncnn import DnCNNConfig
-    from attnsci.models.object_attention import ObjectAttentionConfig
+    from attnsci.families.neva.dncnn import DnCNNConfig
+    from attnsci.families.object_attention.network import ObjectAttentionConfig
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Source = Literal["full", "bundled"]
@@ -95,7 +95,7 @@ class ObjectAttentionTraining:
     @property
     def model(self) -> "ObjectAttentionConfig":
         """Architecture that fits the scenes."""
-        from attnsci.models.object_attention import ObjectAttentionConfig
+        from attnsci.families.object_attention.network import ObjectAttentionConfig
 
         height, width = self.scenes.canvas
         return ObjectAttentionConfig(
@@ -157,7 +157,7 @@ class DnCNNTraining:
     @property
     def model(self) -> "DnCNNConfig":
         """Architecture of the denoiser, for colour."""
-        from attnsci.models.dncnn import DnCNNConfig
+        from attnsci.families.neva.dncnn import DnCNNConfig
 
         return DnCNNConfig()
 
@@ -172,7 +172,7 @@ def fast_trainer(epochs: int, settings: Mapping[str, Any]) -> TrainerConfig:
         Fields of `TrainerConfig` that are to be otherwise.
     """
     from attnsci.devices import pick_device
-    from attnsci.models.neva_walk import computes_bfloat16
+    from attnsci.families.neva.walk import computes_bfloat16
 
     fast = computes_bfloat16("auto", pick_device(settings.get("device", "auto")))
     usual = {"epochs": epochs, "precision": "bf16-mixed" if fast else "32-true"}

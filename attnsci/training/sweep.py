@@ -155,7 +155,7 @@ def train_job(
     config: ObjectAttentionTraining, trainer: TrainerConfig, place: str | os.PathLike[str]
 ) -> dict[str, Any]:
     """Train one job to its end, mark it as finished and return its row of the table."""
-    from attnsci.training.object_attention import DigitObjective
+    from attnsci.families.object_attention.objective import DigitObjective
     from attnsci.training.trainer import Trainer
 
     place = Path(place)

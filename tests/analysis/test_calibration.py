@@ -9,8 +9,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from attnsci.analysis.calibration import calibration_error, fit_temperature, reliability
-from attnsci.analysis.inference import wilson
 from attnsci.errors import InvalidInput
+from attnsci.statistics.significance import wilson
 
 
 def answers(n=500, seed=0, power=1.0):

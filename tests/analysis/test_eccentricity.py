@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnsci.analysis import eccentricity as ecc
-from attnsci.analysis.inference import wilson
 from attnsci.errors import InvalidInput
+from attnsci.statistics.significance import wilson
 
 EDGES = [0, 5, 10, 15]
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
 from attnsci.analysis import fits
-from attnsci.analysis.circular import difference
 from attnsci.errors import InvalidInput
+from attnsci.statistics.circular import difference
 
 ANGLES = np.arange(20) * 9.0
 SHAPES = ["von_mises", "gaussian"]

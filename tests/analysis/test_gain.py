@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from attnsci.analysis import gain, resampling, scaling
+from attnsci.analysis import gain, scaling
 from attnsci.errors import InvalidInput
+from attnsci.statistics import plans as resampling
 
 ANGLES = np.arange(20) * 9.0
 

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from attnsci.analysis import glimpses
-from attnsci.analysis.inference import mcnemar, wilson
 from attnsci.errors import InvalidInput
+from attnsci.statistics.significance import mcnemar, wilson
 
 DIMS = ("stimulus", "glimpse", "class")
 

@@ -6,8 +6,8 @@ import xarray as xr
 from scipy.stats import norm
 
 from attnsci.analysis.go_nogo import go_nogo_table
-from attnsci.analysis.inference import wilson
 from attnsci.errors import InvalidInput
+from attnsci.statistics.significance import wilson
 
 
 def trials(hits, misses, false_alarms, rejections):

@@ -8,7 +8,6 @@ import pytest
 import xarray as xr
 
 from attnsci.analysis import inhibition as module
-from attnsci.analysis import statistics
 from attnsci.analysis.baselines import BASELINES, surrogate
 from attnsci.analysis.inhibition import all_baselines, inhibition_index
 from attnsci.analysis.momentum import momentum
@@ -19,6 +18,7 @@ from attnsci.errors import InvalidInput
 from attnsci.gaze import from_arrays, from_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths import crop
+from attnsci.statistics import bootstrap as statistics
 
 VIEWING = Viewing(400, 300, px_per_deg=10)
 QUICK = {"n_permutations": 60, "n_walks": 4, "n_resamples": 200}

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from attnsci.analysis import effects, fits, gain, invariance, tuning
+from attnsci.analysis import fits, gain, invariance, tuning
 from attnsci.errors import InvalidInput
+from attnsci.statistics import effects
 
 ANGLES = np.arange(20) * 9.0
 N = 30

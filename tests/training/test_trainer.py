@@ -15,9 +15,9 @@ import torch
 
 from attnsci.data import load_mnist
 from attnsci.errors import CheckpointError, InvalidInput, StorageError
+from attnsci.families.object_attention.objective import DigitObjective
 from attnsci.models.weights import load_weights
 from attnsci.training.configs import ObjectAttentionTraining, TrainerConfig
-from attnsci.training.object_attention import DigitObjective
 from attnsci.training.trainer import Trainer, check_shares
 
 RECIPE = ObjectAttentionTraining(batch_size=4, validation_scenes=6, source="bundled", seed=5)
@@ -113,7 +113,7 @@ SCRIPT = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import attnsci.training.trainer as module
-from attnsci.training.object_attention import DigitObjective
+from attnsci.families.object_attention.objective import DigitObjective
 import test_trainer as given
 
 def die(*_, **__):
@@ -430,7 +430,7 @@ PROCESSES = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import test_trainer as given
-from attnsci.training.object_attention import DigitObjective
+from attnsci.families.object_attention.objective import DigitObjective
 from attnsci.training.trainer import Trainer, TrainerConfig
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from attnsci.checks import check_positive, check_shape
+from attnsci.families.neva.tasks import BlurEnergy
 from attnsci.models.looking.itti_koch import FLAT, gaussians, itti_koch, to_short_side
-from attnsci.models.tasks import BlurEnergy
 from attnsci.sensors.foveation import Fovea, blur
 
 Saliency = Callable[[Tensor], Tensor]

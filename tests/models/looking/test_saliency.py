@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from attnsci.errors import InvalidInput
+from attnsci.families.neva.network import NeVA
+from attnsci.families.neva.tasks import BlurEnergy
 from attnsci.models.looking.itti_koch import itti_koch, opponencies, to_short_side
 from attnsci.models.looking.saliency import SALIENCY, blur_energy, spectral_residual
-from attnsci.models.neva import NeVA
-from attnsci.models.tasks import BlurEnergy
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 

@@ -1,0 +1,1 @@
+"""Commands that belong to no family: eye movements, data sets, facts for bug reports."""

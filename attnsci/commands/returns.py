@@ -1,0 +1,112 @@
+"""What ``attnsci scanpath returns`` does: inhibition of return against nine baselines."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from attnsci.analysis.baselines import BASELINES
+from attnsci.analysis.inhibition import all_baselines
+from attnsci.analysis.momentum import momentum
+from attnsci.analysis.saccade_space import saccade_map
+from attnsci.commands.comparison import chosen_scanpaths
+from attnsci.errors import InvalidInput
+from attnsci.files import atomic_path
+from attnsci.gaze import viewing_of
+from attnsci.papers.output import save_dataset, save_figure, save_table
+from attnsci.plotting.inhibition import plot_baselines, plot_momentum, plot_saccade_map
+from attnsci.plotting.style import figure, style
+from attnsci.provenance import provenance, to_json
+
+if TYPE_CHECKING:
+    from attnsci.commands.gaze import ScanpathReturns
+
+READING = """\
+Lag 1 is staying, lag 2 the return after one fixation elsewhere. The index is (observed − expected)
+/ (observed + expected): below 0 there are fewer returns than the baseline expects, above 0 more.
+Each baseline answers another question, so that no single one of these numbers is "inhibition of
+return". Intervals resample images and observers; p is adjusted over lags (Holm), and given where
+the baseline is a permutation.
+"""
+
+
+def run_returns(asked: "ScanpathReturns") -> Path:
+    """Measure as the command asks, write everything below its ``out``; return results.md."""
+    scanpaths = chosen_scanpaths(asked.file, asked.dataset, asked.files, (), asked.observer)
+    longest = int(scanpaths["n_fixations"].max())
+    lags = range(1, min(asked.lags, longest - 1) + 1)
+    parts, impossible = [], {}
+    for name in BASELINES:
+        try:
+            parts.append(
+                all_baselines(
+                    scanpaths, lags, radius_px=asked.radius_px, baselines=[name],
+                    n_permutations=asked.n_permutations, seed=asked.seed,
+                )
+            )  # fmt: skip
+        except InvalidInput as error:
+            impossible[name] = str(error).partition(" To go on")[0]
+    if not parts:
+        raise InvalidInput(next(iter(impossible.values())))
+    result = xr.concat(parts, "baseline", join="outer", combine_attrs="drop_conflicts")
+    facts = provenance(
+        scanpaths=str(asked.dataset or asked.file),
+        settings=json.loads(to_json(asked)),
+        seed=asked.seed,
+    )
+    save_table(result.to_dataframe().reset_index(), asked.out / "returns.csv")
+    save_dataset(result, asked.out / "returns.zarr", facts)
+    with style():
+        save_figure(plot_baselines(result.isel(radius=0)), asked.out / "returns")
+    if viewing_of(scanpaths).px_per_deg is not None:
+        _draw_saccades(scanpaths, asked)
+    target = asked.out / "results.md"
+    with atomic_path(target) as temporary:
+        temporary.write_text(_page(result, impossible, asked), encoding="utf-8")
+    return target
+
+
+def _draw_saccades(scanpaths: xr.Dataset, asked: "ScanpathReturns") -> None:
+    """Draw the map of saccade pairs and, where there are durations, the momentum curve."""
+    timed = bool(np.isfinite(scanpaths["duration"].to_numpy()).any())
+    with style():
+        drawn = figure(150 if timed else 90, 65)
+        axes = drawn.subplots(1, 2 if timed else 1, squeeze=False)[0]
+        plot_saccade_map(saccade_map(scanpaths, seed=asked.seed), ax=axes[0])
+        if timed:
+            plot_momentum(momentum(scanpaths, seed=asked.seed), ax=axes[1])
+        save_figure(drawn, asked.out / "saccades")
+
+
+def _page(result: xr.Dataset, impossible: dict[str, str], asked: "ScanpathReturns") -> str:
+    lags = result["lag"].values.tolist()
+    head = ["baseline", "asks", *(f"lag {lag}" for lag in lags)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    observed = result["observed"].isel(radius=0, baseline=0)
+    seen = [f"{float(observed.sel(lag=lag)):.3f}" for lag in lags]
+    lines.append("| observed probability | | " + " | ".join(seen) + " |")
+    for name in result["baseline"].values:
+        at = result.sel(baseline=name).isel(radius=0)
+        cells = [
+            f"{float(cell['index']):+.2f} [{float(cell['low']):+.2f}, {float(cell['high']):+.2f}]"
+            for cell in (at.sel(lag=lag) for lag in lags)
+        ]
+        shown = f"B{at['number'].item()} {name.replace('_', ' ')}"
+        lines.append(f"| {shown} | {at['asks'].item()} | " + " | ".join(cells) + " |")
+    radius = float(result["radius_px"].isel(radius=0))
+    said = [f"- {name.replace('_', ' ')} cannot be made: {why}" for name, why in impossible.items()]
+    return "\n".join(
+        [
+            f"# Returns to earlier fixations: {asked.dataset or asked.file}",
+            "",
+            f"{result.attrs['n_scanpaths']} scanpaths, {result.attrs['n_images']} images, "
+            f"{result.attrs['n_viewers']} observers. Radius {radius:g} px; seed {asked.seed}.",
+            "",
+            *lines,
+            *(["", *said] if said else []),
+            "",
+            READING,
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Published models of attention, a folder each: network, recipes, experiments, paper, commands."""

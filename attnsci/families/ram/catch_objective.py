@@ -1,0 +1,264 @@
+"""Training of the recurrent attention model at Catch: actions and looks by reinforcement.
+
+After Mnih, Heess, Graves & Kavukcuoglu 2014, arXiv 1406.6247. Nobody says what to do or where to
+look: there is one reward, at the end, for a ball that was caught, or nearly so while training is
+young. The gradient of the actions
+teaches all that sees and remembers, that of the locations the locator only, as in classification.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from attnsci.checks import check_positive
+from attnsci.data.catch import Catch
+from attnsci.families.ram.catch import CatchRAM, Play
+from attnsci.families.ram.catch_recipes import PRESETS as PRESETS
+from attnsci.families.ram.catch_recipes import CatchTraining
+from attnsci.families.ram.objective import policy_loss
+from attnsci.families.ram.policies import Policy
+from attnsci.seeds import torch_generator, torch_seed
+from attnsci.training.schedule import warm_cosine
+from attnsci.training.trainer import Metrics, check_shares
+
+_GAMES, _VALIDATION, _TEST, _WEIGHTS, _DRAWS, _LOOKS = range(1, 7)
+
+FLOOR = 0.05
+"""Least spread of advantages that they are divided by: where nearly all games end alike, chance
+is not to be blown up."""
+
+
+class Losses(NamedTuple):
+    """The terms of the loss and the mean entropy of the actions, scalars; reward (N,)."""
+
+    actions: Tensor
+    locations: Tensor
+    baseline: Tensor
+    entropy: Tensor
+    reward: Tensor
+
+
+def losses_of(play: Play, leniency_px: float = 0.0) -> Losses:
+    """Return the terms of the loss of games that were played with the policy "sampled".
+
+    Advantages are divided by their standard deviation over the batch, since few games are won at
+    first and nearly all are later.
+
+    Parameters
+    ----------
+    play : Play
+    leniency_px : float
+        Columns by which a ball may be missed and still count as caught.
+    """
+    found = play.rollout
+    reward = (play.games[-1].missed_by <= leniency_px).float()
+    returns, values = reward[:, None].expand_as(found.values), found.values
+    scale = (returns - values.detach()).std(correction=0).clamp(min=FLOOR)
+    # A location is drawn from the state before it, where its reward is expected too.
+    locations = policy_loss(found.log_probs[:, 1:], returns[:, :-1], values[:, :-1])
+    return Losses(
+        policy_loss(play.action_log_probs, returns, values) / scale,
+        locations / scale,
+        functional.mse_loss(values, returns),
+        play.entropy.sum(1).mean(),
+        reward,
+    )
+
+
+class Batch(NamedTuple):
+    """Games, a stream of draws and the step's place in training."""
+
+    games: Catch
+    generator: torch.Generator
+    step: int
+
+
+class CatchObjective:
+    """REINFORCE on actions and locations with a learned baseline, every game a new one.
+
+    Parameters
+    ----------
+    config : CatchTraining
+        The recipe.
+    """
+
+    score = "caught"
+    forward_methods: tuple[str, ...] = ("play",)
+
+    def __init__(self, config: CatchTraining) -> None:
+        self.config = config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
+            self.model: nn.Module = CatchRAM(config.model)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return Adam."""
+        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate, fused=True)
+
+    def n_batches(self, epoch: int) -> int:
+        """Return the number of updates between two validations."""
+        return self.config.batches_per_epoch
+
+    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> Batch:
+        """Return this process's share of batch `index`: games that were never played."""
+        config = self.config
+        check_shares(config.batch_size, world_size)
+        share = config.batch_size // world_size
+        games = Catch.start(
+            config.batch_size,
+            seed=(config.seed, _GAMES, epoch + 1, index + 1),
+            size=config.size,
+            device=next(self.model.parameters()).device,
+        )[rank * share : (rank + 1) * share]
+        generator = torch_generator(config.seed, _DRAWS, epoch + 1, index + 1, rank + 1)
+        return Batch(games, generator, epoch * self.n_batches(epoch) + index)
+
+    def learning_rate(self, step: int) -> float:
+        """Return the step size of an update, counted from 0."""
+        config = self.config
+        total = config.epochs * config.batches_per_epoch
+        return config.learning_rate * warm_cosine(step, total, config.warmup, config.final_rate)
+
+    def leniency_px(self, step: int) -> float:
+        """Return by how much a ball may be missed at an update, counted from 0."""
+        config = self.config
+        fall = config.lenient * config.epochs * config.batches_per_epoch
+        return config.leniency_px * max(0.0, 1 - step / fall) if fall else 0.0
+
+    def update(
+        self, model: Any, batch: Batch, optimizer: torch.optim.Optimizer, fabric: Fabric
+    ) -> Iterator[Metrics]:
+        """Play a batch, take one optimiser step, yield its losses.
+
+        ``reward`` is the share that counted as caught and ``caught`` that which was, ``value`` the
+        reward that was expected on average, ``entropy`` that of an action, in nats.
+        """
+        config, rate = self.config, self.learning_rate(batch.step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        # Fabric does this itself only where it wraps the module, on several processes.
+        with fabric.autocast():
+            play = model.play(batch.games, batch.generator, policy="sampled")
+            losses = losses_of(play, self.leniency_px(batch.step))
+        # No two of the first three reach the same weights, and Adam takes each at its own scale:
+        # there is nothing to weigh.
+        loss = losses.actions + losses.locations + losses.baseline
+        loss = loss - config.entropy_weight * losses.entropy
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        yield {
+            "loss": loss.item(),
+            "baseline_error": losses.baseline.item(),
+            "reward": losses.reward.mean().item(),
+            "caught": play.games[-1].caught.float().mean().item(),
+            "value": play.rollout.values.detach().mean().item(),
+            "entropy": losses.entropy.item() / play.actions.shape[1],
+            "learning_rate": rate,
+        }
+
+    def validate(self, model: Any) -> Metrics:
+        """Return how the mean policy plays games kept apart."""
+        config = self.config
+        games = Catch.start(
+            config.validation_games, seed=(config.seed, _VALIDATION), size=config.size
+        )
+        found = _score(model.module, games, "mean", config.seed, 500)
+        distances = found.gaze_to_ball_px
+        return {
+            "n": found.n,
+            "caught": found.caught,
+            "gaze_to_ball_px": sum(distances) / len(distances),
+        }
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what the weights and a resumed run must agree on."""
+        return {
+            "model": "CatchRAM",
+            "config": self.config.model,
+            "training": self.config,
+            "data": {"stimuli": "Catch", "size": self.config.size},
+            "seed": self.config.seed,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class CatchScores:
+    """How games were played.
+
+    Attributes
+    ----------
+    n : int
+        Games.
+    caught : float
+        Share of them that was won.
+    gaze_to_ball_px : tuple of float
+        Mean distance from gaze to the ball, in pixels, at each step.
+    """
+
+    n: int
+    caught: float
+    gaze_to_ball_px: tuple[float, ...]
+
+
+def evaluate_catch(
+    model: CatchRAM,
+    n: int = 10_000,
+    seed: int = 0,
+    *,
+    policy: str | Policy = "mean",
+    size: int = 24,
+    chunk: int = 500,
+) -> CatchScores:
+    """Return how well a model plays games that no training has seen.
+
+    Parameters
+    ----------
+    model : CatchRAM
+    n : int
+        Games.
+    seed : int
+        Of the games, the first locations and the draws.
+    policy : {"mean", "sampled", "random", "centre", "grid"} or callable
+        Where it looks, see `CatchRAM.play`.
+    size : int
+        Side of the room.
+    chunk : int
+        Games at once; it changes nothing but memory.
+
+    Returns
+    -------
+    CatchScores
+
+    Examples
+    --------
+    >>> found = evaluate_catch(CatchRAM(), n=100, policy="centre")
+    >>> found.n, len(found.gaze_to_ball_px)
+    (100, 23)
+    """
+    check_positive("chunk", chunk, integer=True)
+    return _score(model, Catch.start(n, seed=(seed, _TEST), size=size), policy, seed, chunk)
+
+
+@torch.no_grad()
+def _score(
+    model: CatchRAM, games: Catch, policy: str | Policy, seed: int, chunk: int
+) -> CatchScores:
+    weight, generator = next(model.parameters()), torch_generator(seed, _LOOKS)
+    caught: list[Tensor] = []
+    away: list[Tensor] = []
+    for i in range(0, len(games), chunk):
+        play = model.play(games[i : i + chunk].to(weight.device), generator, policy=policy)
+        balls = torch.stack([moment.ball for moment in play.games[:-1]], 1)
+        away.append((play.rollout.locations - balls).norm(dim=-1))
+        caught.append(play.games[-1].caught)
+    return CatchScores(
+        len(games),
+        torch.cat(caught).double().mean().item(),
+        tuple(torch.cat(away).double().mean(0).tolist()),
+    )

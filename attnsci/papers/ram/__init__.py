@@ -1,1 +1,0 @@
-"""RAM: glimpses learned by reinforcement, analysed like eye movements."""

@@ -1,1 +1,0 @@
-"""What and Where against spatial transformers."""

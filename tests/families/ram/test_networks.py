@@ -1,0 +1,36 @@
+import pytest
+
+from attnsci.errors import InvalidInput
+from attnsci.families.ram.networks import load_network, scenes_for, task_of
+
+FILES = {
+    "ram_original_epoch800.chainermodel": "mnist-28",
+    "ram_translated_epoch800.chainermodel": "translated-60",
+    "ram_cluttered_epoch1000.chainermodel": "cluttered-60",
+}
+
+
+def test_weights_know_their_scenes(plain, cluttered):
+    for path, task, n_pieces in ((plain, "mnist-28", 0), (cluttered, "cluttered-60", 4)):
+        network = load_network(path)
+        assert task_of(network, path) == task
+        scenes = scenes_for(network, path, seed=3)
+        assert scenes.config.n_pieces == n_pieces and scenes.seed == (3,)
+        assert scenes.clutter.split == ("train" if n_pieces else "test")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", FILES)
+def test_published_files_say_their_task(data_root, name):
+    path = str(data_root / "ram" / name)
+    assert task_of(load_network(path), path) == FILES[name]
+
+
+def test_what_cannot_be_shown_is_refused(cluttered):
+    network = load_network(cluttered)
+    with pytest.raises(InvalidInput, match="patches of 48 pixels, more than the 28"):
+        scenes_for(network, cluttered, task="mnist-28")
+    with pytest.raises(InvalidInput, match="is a ObjectAttention, and this needs a RAM"):
+        load_network("mnist-2-seed0")
+    with pytest.raises(InvalidInput, match="is a CatchRAM, and this needs a RAM"):
+        load_network("ram-catch-seed0")

@@ -1,9 +1,0 @@
-"""Settings of RAM are data: read without torch."""
-
-import subprocess
-import sys
-
-
-def test_settings_need_no_torch():
-    code = "import attnsci.training.ram_configs, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
