@@ -15,6 +15,7 @@ from .errors import AttnsciError
 from .families.neva.network import NeVA
 from .families.object_attention.measure import show_bars, show_scenes
 from .families.object_attention.network import ObjectAttention
+from .families.object_attention.recipes import ObjectAttentionTraining
 from .families.what_where.measure import map_answers
 from .families.zoo import load_model
 from .geometry import Viewing
@@ -27,7 +28,7 @@ from .scanpaths.formats.io import read_scanpaths, write_scanpaths
 from .scanpaths.pairs import similarity
 from .sensors.foveation import Fovea
 from .statistics.bootstrap import bootstrap
-from .training.configs import ObjectAttentionTraining, TrainerConfig
+from .training.configs import TrainerConfig
 from .training.sweep import run_sweep
 from .training.trainer import Trainer
 

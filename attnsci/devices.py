@@ -46,6 +46,20 @@ def pick_device(name: str = "auto") -> "torch.device":
     return torch.device(available[0] if name == "auto" else name)
 
 
+def computes_bfloat16(precision: str, device: "torch.device") -> bool:
+    """Tell whether forwards run in bfloat16: where asked, or where the device is fast at it."""
+    import torch
+
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    # oneDNN also emulates bfloat16 on processors without it, which is slower than float32.
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def make_fabric(device: str = "cpu", devices: int = 1, precision: Any = "32-true") -> "Fabric":
     """Return Lightning's Fabric for `devices` of a kind, also where SLURM is installed.
 

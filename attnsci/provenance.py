@@ -105,6 +105,16 @@ def git_commit() -> str:
         return ""
 
 
+@functools.cache
+def source_hash() -> str:
+    """Return a hash over the package's own code: what it computes may change where this does."""
+    package = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def provenance(**facts: Any) -> dict[str, Any]:
     """Return the record kept with every result.
 

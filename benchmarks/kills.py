@@ -48,10 +48,11 @@ from attnsci import cli
 from attnsci.data.images import Photograph, load_images
 from attnsci.errors import RecordingError
 from attnsci.families.neva.dncnn_objective import DnCNNObjective
+from attnsci.families.neva.dncnn_recipes import DnCNNTraining
 from attnsci.interrupts import exit_status, raised
 from attnsci.provenance import git_commit
 from attnsci.recording import open_recording, record
-from attnsci.training.configs import DnCNNTraining, TrainerConfig
+from attnsci.training.configs import TrainerConfig
 from attnsci.training.trainer import Trainer
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)

@@ -36,12 +36,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.data.images import load_images, resize_and_crop
+from attnsci.devices import computes_bfloat16
 from attnsci.families.neva.config import RECOMMENDED, REFERENCE, NeVAConfig
 from attnsci.families.neva.efficientnet_lite import load_efficientnet_lite
 from attnsci.families.neva.folding import folded
 from attnsci.families.neva.network import NeVA
 from attnsci.families.neva.tasks import BlurEnergy, Classification
-from attnsci.families.neva.walk import computes_bfloat16
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 FIXATIONS, ITERATIONS, SEED = 10, 20, 2

@@ -45,9 +45,9 @@ from attnsci.families.object_attention.coco_objective import CocoBatch, CocoObje
 from attnsci.families.object_attention.coco_recipes import CocoTraining
 from attnsci.families.object_attention.measure import show_bars
 from attnsci.families.object_attention.network import ObjectAttention
-from attnsci.families.object_attention.objective import DigitObjective, right_per_phase
+from attnsci.families.object_attention.objective import GatingObjective, right_per_phase
+from attnsci.families.object_attention.recipes import ObjectAttentionTraining
 from attnsci.families.zoo import load_model
-from attnsci.training.configs import ObjectAttentionTraining
 
 STRENGTH, PHI, NOISE, BATCH, STEPS, PHASES = 0.2, 1000.0, 0.3, 64, 5, 2
 PAIRS, PAIRS_MEASURED = 10_000, 640
@@ -290,7 +290,7 @@ def contests(full: bool) -> list[Contest]:
     batch = scenes[:BATCH]
     targets = batch.targets(STRENGTH)
     # Training works on copies, so that evaluation sees the same weights throughout.
-    objective = DigitObjective(ObjectAttentionTraining(source="bundled"))
+    objective = GatingObjective(ObjectAttentionTraining(source="bundled"))
     objective.model.load_state_dict(model.state_dict())
     optimizer, fabric = objective.optimizer(), make_fabric()
     learner = Published().take(model)

@@ -40,12 +40,12 @@ from torch.nn import functional
 
 from attnsci._torchvision import load_torchvision
 from attnsci.data.digits import Digits, load_mnist
-from attnsci.devices import make_fabric
-from attnsci.families.neva.walk import computes_bfloat16
+from attnsci.devices import computes_bfloat16, make_fabric
 from attnsci.families.ram.network import RAM
 from attnsci.families.ram.objective import RAMObjective, losses_of
 from attnsci.families.ram.policies import ReplayPolicy
 from attnsci.families.ram.recipes import RAMTraining
+from attnsci.families.ram.reference import load_ram
 from attnsci.sensors.glimpse import MAPS, BoxSensor
 
 BATCH, SIGMA, REINFORCE, RATE = 128, 0.1, 0.01, 3e-4
@@ -141,7 +141,7 @@ def ours_with_weights_of(reference: ram_reference.RecurrentAttention) -> RAM:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "published.pt"
         torch.save({"model_state": reference.state_dict()}, file)
-        return RAM.from_reference(file, n_glimpses=reference.n_glimpses, sigma=SIGMA).train()
+        return load_ram(file, n_glimpses=reference.n_glimpses, sigma=SIGMA).train()
 
 
 def objective_of(task: Task, digits: Digits, n_samples: int = 1) -> RAMObjective:

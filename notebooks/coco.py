@@ -41,7 +41,8 @@ from attnsci.families.object_attention.measure import show_scenes
 from attnsci.families.object_attention.paper import gallery_examples
 from attnsci.plotting.scenes import plot_gallery
 from attnsci.families.object_attention.coco_objective import CocoObjective
-from attnsci.families.object_attention.coco_recipes import CocoTraining, trainer_config
+from attnsci.families.object_attention.coco_recipes import CocoTraining
+from attnsci.training.configs import fast_trainer
 from attnsci.training.trainer import Trainer
 
 # Photographs to draw; the tests run this notebook with fewer.
@@ -135,7 +136,7 @@ recipe = CocoTraining(
 )  # fmt: skip
 objective = CocoObjective(recipe, pairs["train"], pairs["val"])
 with contextlib.redirect_stderr(io.StringIO()):  # its progress
-    trainer = Trainer(objective, folder / "run", trainer_config(recipe, precision="32-true"))
+    trainer = Trainer(objective, folder / "run", fast_trainer(recipe, precision="32-true"))
     metrics = trainer.fit()
 network = load_model(folder / "run" / "last.safetensors")
 metrics[metrics["split"] == "validation"][["epoch", "accuracy", "balanced_accuracy"]].tail(3)

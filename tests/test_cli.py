@@ -21,9 +21,10 @@ from attnsci.data.digits import load_mnist
 from attnsci.errors import AttnsciError, DatasetNotFound
 from attnsci.families.object_attention import commands
 from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.families.object_attention.recipes import PRESETS, ObjectAttentionTraining
 from attnsci.models.weights import load_weights, save_weights
 from attnsci.recording import open_recording
-from attnsci.training.configs import PRESETS, ObjectAttentionTraining, TrainerConfig
+from attnsci.training.configs import TrainerConfig
 
 HEAVY = ("torch", "xarray", "pandas", "seaborn", "matplotlib", "scipy", "zarr", "dask")
 ROOT = Path(__file__).parents[1]
@@ -253,7 +254,7 @@ def test_networks_of_another_family_are_refused(capsys):
 
 
 def test_weights_of_another_shape_are_refused(tmp_path, capsys):
-    from attnsci.families.object_attention.network import ObjectAttentionConfig
+    from attnsci.families.object_attention.config import ObjectAttentionConfig
 
     model = ObjectAttention(ObjectAttentionConfig(width=50))
     save_weights(tmp_path / "w.safetensors", model, {"model": "ObjectAttention",

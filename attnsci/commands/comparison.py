@@ -14,8 +14,10 @@ import xarray as xr
 from attnsci.errors import InvalidInput
 from attnsci.files import atomic_path
 from attnsci.gaze import viewing_of
-from attnsci.papers.output import save_dataset, save_figure, save_table
+from attnsci.papers.output import save_table
+from attnsci.plotting.save import save_figure
 from attnsci.provenance import provenance, to_json
+from attnsci.recording.datasets import save_dataset
 from attnsci.scanpaths.comparison import compare, comparison_table
 from attnsci.scanpaths.edit import concat, crop, keep_inside, rescale, select
 from attnsci.scanpaths.map_scores import MAP_METRICS

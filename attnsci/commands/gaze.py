@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.commands import ScanpathGenerate, ScanpathTrain
 from attnsci.files import claim
 from attnsci.geometry import Viewing
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 Dataset = Literal["osie", "eyecrowd"]
 Unit = Literal["s", "ms"]
-_named = tyro.conf.subcommand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,19 +173,8 @@ class GazeFormats:
         print(formats().to_string(index=False))
 
 
-@dataclasses.dataclass(frozen=True)
-class GazeCommand:
-    """Read, check and convert files of fixations."""
-
-    action: (
-        Annotated[GazeInfo, _named("info")]
-        | Annotated[GazeConvert, _named("convert")]
-        | Annotated[GazeFormats, _named("formats")]
-    )
-
-    def run(self) -> None:
-        """Do it."""
-        self.action.run()
+GAZE = {"info": GazeInfo, "convert": GazeConvert, "formats": GazeFormats}
+"""Under ``attnsci gaze``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,19 +291,10 @@ class ScanpathMetrics:
             print(f"{name:5s} {summary}")
 
 
-@dataclasses.dataclass(frozen=True)
-class ScanpathCommand:
-    """Make scanpaths, train a gaze, replay and draw them, measure returns, list the metrics."""
-
-    action: (
-        Annotated[ScanpathGenerate, _named("generate")]
-        | Annotated[ScanpathTrain, _named("train")]
-        | Annotated[ScanpathView, _named("view")]
-        | Annotated[ScanpathPlot, _named("plot")]
-        | Annotated[ScanpathReturns, _named("returns")]
-        | Annotated[ScanpathMetrics, _named("metrics")]
-    )
-
-    def run(self) -> None:
-        """Do it."""
-        self.action.run()
+SCANPATH = {
+    "view": ScanpathView,
+    "plot": ScanpathPlot,
+    "returns": ScanpathReturns,
+    "metrics": ScanpathMetrics,
+}
+"""Under ``attnsci scanpath``, beside what the families bring."""

@@ -15,10 +15,12 @@ from attnsci.commands.comparison import chosen_scanpaths
 from attnsci.errors import InvalidInput
 from attnsci.files import atomic_path
 from attnsci.gaze import viewing_of
-from attnsci.papers.output import save_dataset, save_figure, save_table
+from attnsci.papers.output import save_table
 from attnsci.plotting.inhibition import plot_baselines, plot_momentum, plot_saccade_map
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import figure, style
 from attnsci.provenance import provenance, to_json
+from attnsci.recording.datasets import save_dataset
 
 if TYPE_CHECKING:
     from attnsci.commands.gaze import ScanpathReturns

@@ -1,45 +1,19 @@
-"""Models by name, with the weights that the package ships."""
+"""Models by name, with the weights that the package ships, and the families' networks by file."""
 
-import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from attnsci.checks import check_known
 from attnsci.errors import CheckpointError
-from attnsci.families.neva.dncnn import DnCNN, DnCNNConfig
-from attnsci.families.neva.policy import NeVAPolicy
-from attnsci.families.neva.policy_config import NeVAPolicyConfig
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
-from attnsci.families.ram.catch import CatchRAM
-from attnsci.families.ram.config import RAMConfig
-from attnsci.families.ram.dram import DRAM
-from attnsci.families.ram.dram_config import DRAMConfig
-from attnsci.families.ram.network import RAM
-from attnsci.families.what_where.config import WhatConfig, WhereConfig
-from attnsci.families.what_where.pathways import WhatNet, WhereNet
-from attnsci.families.what_where.transformer import SpatialTransformer
-from attnsci.families.what_where.transformer_config import SpatialTransformerConfig
-from attnsci.models.weights import load_weights
+from attnsci.families.registry import entries, load
+from attnsci.models.weights import Pretrained, load_weights
 from attnsci.provenance import from_json, to_json
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-
-FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
-    "ObjectAttention": (ObjectAttention, ObjectAttentionConfig),
-    "DnCNN": (DnCNN, DnCNNConfig),
-    "NeVAPolicy": (NeVAPolicy, NeVAPolicyConfig),
-    "SpatialTransformer": (SpatialTransformer, SpatialTransformerConfig),
-    "WhatNet": (WhatNet, WhatConfig),
-    "WhereNet": (WhereNet, WhereConfig),
-    "RAM": (RAM, RAMConfig),
-    "CatchRAM": (CatchRAM, RAMConfig),
-    "DRAM": (DRAM, DRAMConfig),
-}
-"""What weights can say that they hold: the network, built from its configuration alone."""
 
 
 @functools.cache
@@ -48,29 +22,16 @@ def pretrained_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PRETRAINED.glob("*.safetensors")))
 
 
-@dataclasses.dataclass(frozen=True)
-class Pretrained:
-    """A model with weights, and what is known about them.
-
-    Attributes
-    ----------
-    model : torch.nn.Module
-        A network of `FAMILIES`, which ``record["model"]`` names: in evaluation mode, on the CPU.
-    record : dict
-        Configuration, training, data, seed, metrics, versions.
-    """
-
-    model: Any
-    record: dict[str, Any]
-
-
-def load_model(name_or_path: str | Path) -> Pretrained:
-    """Load shipped weights by name, or weights of one's own by path.
+def load_model(name_or_path: str | Path, **settings: Any) -> Pretrained:
+    """Load shipped weights by name, weights of one's own or published weights by path.
 
     Parameters
     ----------
     name_or_path : str or path-like
-        A name of `pretrained_names`, or a ``.safetensors`` file written by a training run.
+        A name of `pretrained_names`, a ``.safetensors`` file written by a training run, or a file
+        of published weights that a family reads.
+    **settings
+        Of published weights, what their file cannot tell: fields of the network's configuration.
 
     Returns
     -------
@@ -89,17 +50,19 @@ def load_model(name_or_path: str | Path) -> Pretrained:
     10
     """
     path = Path(name_or_path)
+    if (reader := _reader(path.suffix)) is not None:
+        return Pretrained(reader(path, **settings), {})
     if path.suffix != ".safetensors":
         check_known("shipped model", str(name_or_path), pretrained_names())
         path = PRETRAINED / f"{name_or_path}.safetensors"
     state, record = load_weights(path)
-    family = record.get("model", "nothing")
-    if not isinstance(family, str) or family not in FAMILIES:
+    name, networks = record.get("model", "nothing"), entries("networks")
+    if not isinstance(name, str) or name not in networks:
         raise CheckpointError(
-            f"{path} does not say that it holds an {' or '.join(FAMILIES)} network; it says "
-            f"{family!r}. Give a file that a training run wrote."
+            f"{path} does not say that it holds an {' or '.join(networks)} network; it says "
+            f"{name!r}. Give a file that a training run wrote."
         )
-    network, config_class = FAMILIES[family]
+    network, config_class = (load(place) for place in networks[name])
     try:
         config: Any = from_json(config_class, to_json(record["config"]))
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are about to go
@@ -114,3 +77,9 @@ def load_model(name_or_path: str | Path) -> Pretrained:
     except RuntimeError as error:
         raise CheckpointError(f"{path} does not fit its own configuration: {error}.") from error
     return Pretrained(model.eval(), record)
+
+
+def _reader(suffix: str) -> Callable[..., Any] | None:
+    """Return the function that reads published weights with this suffix, if a family has one."""
+    place = entries("readers").get(suffix)
+    return None if place is None else load(place)

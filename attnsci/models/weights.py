@@ -1,5 +1,6 @@
 """Weights as safetensors: tensors and a JSON record of what they are, no pickle."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,6 +22,22 @@ from attnsci.provenance import to_json
 # a digest of record and tensors.
 RECORD = "attnsci"
 _SCALE = ".scale"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A model with weights, and what is known about them.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        The network that ``record["model"]`` names: in evaluation mode, on the CPU.
+    record : dict
+        Configuration, training, data, seed, metrics, versions.
+    """
+
+    model: Any
+    record: dict[str, Any]
 
 
 def save_weights(

@@ -92,6 +92,9 @@ class Recorder:
         text for every other content.
     provenance : mapping, optional
         More facts to keep with the recording.
+    settings : mapping, optional
+        What else decides the responses (a policy, a strength …); a store is resumed only under
+        the same.
     max_memory : int
         Bound on the buffers of a store, in bytes.
 
@@ -128,6 +131,7 @@ class Recorder:
         grad: bool = False,
         resume_key: str | None = None,
         provenance: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
         max_memory: int = _MAX_MEMORY,
     ) -> None:
         check_option("dtype", dtype, schema.FLOATS)
@@ -144,8 +148,8 @@ class Recorder:
         self.seed, self.grad, self.resume_key = seed, grad, resume_key
         self.recording: Recording | None = None
         self._facts = dict(provenance or {})
-        # What `record` knows of the stimuli and the call beyond what it was told: compared, too.
-        self._facts_of_stimuli: dict[str, Any] = {}
+        # Compared on a resume, beside what the recorder itself was told; `record` adds to it.
+        self._compared: dict[str, Any] = dict(settings or {})
         self._resolved = _resolve(model, sites, reduce)
         self._sites = {resolved.label: resolved.site for resolved in self._resolved}
         self._session = Session(model, self._resolved, seed=seed, grad=grad)
@@ -399,7 +403,7 @@ class Recorder:
             "resume_key": self.resume_key,
             **{
                 name: fingerprint.describe(value, name, refuse=refuse)
-                for name, value in self._facts_of_stimuli.items()
+                for name, value in self._compared.items()
             },
         }
 
@@ -596,10 +600,10 @@ def record(
         provenance=provenance, max_memory=max_memory,
     )  # fmt: skip
     recorder._session.stimuli_first = True
-    recorder._facts_of_stimuli["forward"] = forward
+    recorder._compared["forward"] = forward
     if isinstance(shown, Indexed) and shown.coords is not None and total is not None:
         every = fingerprint.coord_digests(shown.coords, total)
-        recorder._facts_of_stimuli["coordinates"] = fingerprint.digest(every.data)
+        recorder._compared["coordinates"] = fingerprint.digest(every.data)
     hidden = None if progress is None else not progress
     with recorder, tqdm(total=total, unit="stimulus", disable=hidden, leave=False) as bar:
         first = 0

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -23,10 +23,14 @@ from attnsci.errors import AttnsciError, CheckpointError, InvalidInput
 from attnsci.files import atomic_path, claim
 from attnsci.interrupts import raised
 from attnsci.provenance import stable_hash
-from attnsci.training.configs import ObjectAttentionTraining, TrainerConfig
+from attnsci.training.configs import TrainerConfig
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from attnsci.training.trainer import Objective
+
+Learner = Callable[[Any], "Objective"]
 
 DONE = "done.json"
 LOG = "log.txt"
@@ -39,26 +43,9 @@ class SweepFailed(AttnsciError, RuntimeError):
     """Some jobs of a sweep failed; the others are finished and in its table."""
 
 
-def sweep_configs(
-    base: ObjectAttentionTraining,
-    reconstruction_weights: Sequence[float],
-    seeds: Sequence[int],
-) -> list[ObjectAttentionTraining]:
-    """Return `base` with every pair of reconstruction weight and seed, weights outermost.
-
-    Examples
-    --------
-    >>> [c.reconstruction_weight for c in sweep_configs(ObjectAttentionTraining(), (0, 10), (0,))]
-    [0.0, 10.0]
-    """
-    return [
-        dataclasses.replace(base, reconstruction_weight=float(weight), seed=seed)
-        for weight, seed in itertools.product(reconstruction_weights, seeds)
-    ]
-
-
 def run_sweep(
-    configs: Sequence[ObjectAttentionTraining],
+    objective: Learner,
+    configs: Sequence[Any],
     trainer: TrainerConfig,
     out: str | os.PathLike[str],
     workers: int = 1,
@@ -70,7 +57,9 @@ def run_sweep(
 
     Parameters
     ----------
-    configs : sequence of ObjectAttentionTraining
+    objective : class or function of a module
+        From a configuration to what learns by it; its score is ``accuracy``.
+    configs : sequence of frozen dataclasses
         The jobs; each trains in ``out/<hash of its configuration>``.
     trainer : TrainerConfig
         Duration, device and saving, the same for all.
@@ -101,11 +90,15 @@ def run_sweep(
     check_not_empty("configs", configs)
     check_positive("workers", workers, integer=True)
     with claim(out), raised():
-        return _run_sweep(configs, trainer, Path(out), workers)
+        return _run_sweep(objective, configs, trainer, Path(out), workers)
 
 
 def _run_sweep(
-    configs: Sequence[ObjectAttentionTraining], trainer: TrainerConfig, folder: Path, workers: int
+    objective: Learner,
+    configs: Sequence[Any],
+    trainer: TrainerConfig,
+    folder: Path,
+    workers: int,
 ) -> "pd.DataFrame":
     import pandas as pd
     from tqdm import tqdm
@@ -123,7 +116,7 @@ def _run_sweep(
             rows[place] = row
     failed: dict[Path, BaseException] = {}
     with tqdm(total=len(jobs), initial=len(rows), desc=folder.name, unit="job") as bar:
-        for place, outcome in _outcomes(todo, trainer, workers):
+        for place, outcome in _outcomes(objective, todo, trainer, workers):
             if isinstance(outcome, BaseException):
                 failed[place] = outcome
             else:
@@ -152,14 +145,13 @@ def finished_row(place: Path, trainer: TrainerConfig) -> dict[str, Any] | None:
 
 
 def train_job(
-    config: ObjectAttentionTraining, trainer: TrainerConfig, place: str | os.PathLike[str]
+    objective: Learner, config: Any, trainer: TrainerConfig, place: str | os.PathLike[str]
 ) -> dict[str, Any]:
     """Train one job to its end, mark it as finished and return its row of the table."""
-    from attnsci.families.object_attention.objective import DigitObjective
     from attnsci.training.trainer import Trainer
 
     place = Path(place)
-    metrics = Trainer(DigitObjective(config), place, trainer).fit()
+    metrics = Trainer(objective(config), place, trainer).fit()
     training = metrics[metrics["split"] == "train"]
     steps = int(training["step"].max()) + 1
     if trainer.max_steps is not None and steps > trainer.max_steps:
@@ -201,7 +193,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _outcomes(
-    jobs: dict[Path, ObjectAttentionTraining], trainer: TrainerConfig, workers: int
+    objective: Learner, jobs: dict[Path, Any], trainer: TrainerConfig, workers: int
 ) -> Iterator[tuple[Path, Any]]:
     """Yield (folder, row or exception) of each job as it ends."""
     if not jobs:
@@ -214,7 +206,7 @@ def _outcomes(
     def submit(n: int) -> None:
         for place, config in itertools.islice(waiting, n):
             try:
-                future = pool.submit(_work, config, trainer, str(place))
+                future = pool.submit(_work, objective, config, trainer, str(place))
             except BrokenExecutor as error:  # a worker was killed: what is left cannot run
                 future = Future()
                 future.set_exception(error)
@@ -251,7 +243,7 @@ def _stop_once(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _work(config: ObjectAttentionTraining, trainer: TrainerConfig, place: str) -> dict[str, Any]:
+def _work(objective: Learner, config: Any, trainer: TrainerConfig, place: str) -> dict[str, Any]:
     """Run one job in a worker: its words go to its log, Ctrl-C makes it save and stop."""
     folder = Path(place)
     folder.mkdir(parents=True, exist_ok=True)
@@ -263,7 +255,7 @@ def _work(config: ObjectAttentionTraining, trainer: TrainerConfig, place: str) -
             contextlib.redirect_stdout(log),
             contextlib.redirect_stderr(log),
         ):
-            return train_job(config, trainer, folder)
+            return train_job(objective, config, trainer, folder)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

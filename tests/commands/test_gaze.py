@@ -9,7 +9,7 @@ from PIL import Image
 from attnsci import cli
 from attnsci.gaze import from_arrays, to_frame
 from attnsci.geometry import Viewing
-from attnsci.papers.output import open_dataset
+from attnsci.recording.datasets import open_dataset
 
 # What metrics that hardly see the image do; the command prints it as one line.
 pytestmark = pytest.mark.filterwarnings("default:multimatch .* hardly tell")

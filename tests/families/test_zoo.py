@@ -11,10 +11,11 @@ from attnsci.data.digits import load_mnist
 from attnsci.errors import CheckpointError, UnknownName
 from attnsci.families import zoo
 from attnsci.families.object_attention.coco_recipes import PRESETS
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.config import ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.families.object_attention.recipes import ObjectAttentionTraining
 from attnsci.families.zoo import FAMILIES, PRETRAINED, load_model, pretrained_names
 from attnsci.models.weights import save_weights
-from attnsci.training.configs import ObjectAttentionTraining
 
 LARGEST_TOTAL = 40 * 2**20
 

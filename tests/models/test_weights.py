@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 
 from attnsci.errors import CheckpointError, StorageError
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.config import ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.models.weights import load_weights, save_weights
 from attnsci.provenance import from_json, state_hash, to_json
 

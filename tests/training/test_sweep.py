@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from attnsci.errors import CheckpointError, InvalidInput
+from attnsci.families.object_attention.recipes import PRESETS, ObjectAttentionTraining
 from attnsci.models.weights import load_weights
 from attnsci.provenance import stable_hash
 from attnsci.training import sweep
-from attnsci.training.configs import PRESETS, ObjectAttentionTraining, TrainerConfig
+from attnsci.training.configs import TrainerConfig
 from attnsci.training.sweep import (
     SweepFailed,
     finished_row,

@@ -15,9 +15,10 @@ import torch
 
 from attnsci.data import load_mnist
 from attnsci.errors import CheckpointError, InvalidInput, StorageError
-from attnsci.families.object_attention.objective import DigitObjective
+from attnsci.families.object_attention.objective import GatingObjective
+from attnsci.families.object_attention.recipes import ObjectAttentionTraining
 from attnsci.models.weights import load_weights
-from attnsci.training.configs import ObjectAttentionTraining, TrainerConfig
+from attnsci.training.configs import TrainerConfig
 from attnsci.training.trainer import Trainer, check_shares
 
 RECIPE = ObjectAttentionTraining(batch_size=4, validation_scenes=6, source="bundled", seed=5)
@@ -29,8 +30,8 @@ def digits():
     return load_mnist("train").subset(np.arange(0, 4000, 130)[:29])
 
 
-def objective() -> DigitObjective:
-    return DigitObjective(RECIPE, digits())
+def objective() -> GatingObjective:
+    return GatingObjective(RECIPE, digits())
 
 
 def outcome(folder: Path) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
@@ -92,7 +93,7 @@ def test_the_folder_says_what_was_trained(uninterrupted):
 
 
 def test_a_finished_run_is_not_trained_again(uninterrupted, monkeypatch):
-    monkeypatch.setattr(DigitObjective, "update", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(GatingObjective, "update", lambda *_: pytest.fail("trained again"))
     table = Trainer(objective(), uninterrupted, CONFIG).fit()
     assert table["step"].max() == 7
 
@@ -113,7 +114,7 @@ SCRIPT = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import attnsci.training.trainer as module
-from attnsci.families.object_attention.objective import DigitObjective
+from attnsci.families.object_attention.objective import GatingObjective
 import test_trainer as given
 
 def die(*_, **__):
@@ -121,14 +122,14 @@ def die(*_, **__):
 
 when, folder = sys.argv[1:]
 if when == "between phases":
-    update, calls = DigitObjective.update, []
+    update, calls = GatingObjective.update, []
     def dying(self, *arguments):
         calls.append(1)
         for row in update(self, *arguments):
             if len(calls) == 6:
                 die()
             yield row
-    DigitObjective.update = dying
+    GatingObjective.update = dying
 else:
     trainer = module.Trainer(given.objective(), folder, given.CONFIG)
     save, calls = trainer.fabric.save, []
@@ -162,7 +163,7 @@ class Stop(BaseException):
 
 def stopping_at(batch: int, stop):
     """Return an `update` that calls `stop` between the phases of the given batch."""
-    update, calls = DigitObjective.update, []
+    update, calls = GatingObjective.update, []
 
     def stopped(self, *arguments):
         calls.append(1)
@@ -181,7 +182,9 @@ def test_ctrl_c_finishes_the_batch_saves_and_resumes_with_the_same_bits(
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         patch.setattr(
-            DigitObjective, "update", stopping_at(batch, lambda: signal.raise_signal(signal.SIGINT))
+            GatingObjective,
+            "update",
+            stopping_at(batch, lambda: signal.raise_signal(signal.SIGINT)),
         )
         with pytest.raises(KeyboardInterrupt):
             Trainer(objective(), tmp_path, CONFIG).fit()
@@ -202,7 +205,7 @@ def test_a_batch_half_done_is_never_saved(uninterrupted, tmp_path, monkeypatch, 
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DigitObjective, "update", stopping_at(4, stop))
+        patch.setattr(GatingObjective, "update", stopping_at(4, stop))
         with pytest.raises((Stop, KeyboardInterrupt)):
             Trainer(objective(), tmp_path, CONFIG).fit()
     assert pd.read_parquet(tmp_path / "metrics.parquet")["step"].max() == 1
@@ -215,7 +218,7 @@ def test_a_handler_of_somebody_else_is_put_back_and_called_once_more(tmp_path, m
     usual = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
     try:
         monkeypatch.setattr(
-            DigitObjective,
+            GatingObjective,
             "update",
             stopping_at(1, lambda: [signal.raise_signal(signal.SIGINT) for _ in range(3)]),
         )
@@ -234,7 +237,7 @@ def test_a_handler_of_somebody_else_is_put_back_and_called_once_more(tmp_path, m
     [{"learning_rate": 1e-2}, {"seed": 6}, {"noise": 0.1}, {"n_objects": 3}, {"batch_size": 5}],
 )
 def test_another_run_is_not_continued(uninterrupted, change):
-    other = DigitObjective(ObjectAttentionTraining(**{**vars(RECIPE), **change}), digits())
+    other = GatingObjective(ObjectAttentionTraining(**{**vars(RECIPE), **change}), digits())
     before = {name: value.clone() for name, value in other.model.state_dict().items()}
     files = {path: path.read_bytes() for path in uninterrupted.iterdir()}
     with pytest.raises(CheckpointError, match="other settings or data"):
@@ -245,7 +248,7 @@ def test_another_run_is_not_continued(uninterrupted, change):
 
 
 def test_other_digits_are_another_run(uninterrupted):
-    other = DigitObjective(RECIPE, load_mnist("train").subset(np.arange(29)))
+    other = GatingObjective(RECIPE, load_mnist("train").subset(np.arange(29)))
     with pytest.raises(CheckpointError, match="other settings or data"):
         Trainer(other, uninterrupted, CONFIG).fit()
 
@@ -430,7 +433,7 @@ PROCESSES = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import test_trainer as given
-from attnsci.families.object_attention.objective import DigitObjective
+from attnsci.families.object_attention.objective import GatingObjective
 from attnsci.training.trainer import Trainer, TrainerConfig
 
 if __name__ == "__main__":
@@ -441,7 +444,7 @@ if __name__ == "__main__":
     trainer = Trainer(given.objective(), folder, config)
     if interrupted == "yes" and trainer.fabric.global_rank == 0:
         stop = lambda: os.kill(os.getpid(), signal.SIGINT)
-        DigitObjective.update = given.stopping_at(3, stop)
+        GatingObjective.update = given.stopping_at(3, stop)
     trainer.fit()
     assert trainer.fabric.world_size == int(devices)
 """

@@ -15,10 +15,10 @@ from torch.nn import functional
 from attnsci.data.images import Photograph
 from attnsci.errors import InvalidInput
 from attnsci.families.neva.dncnn import DnCNN
+from attnsci.families.neva.dncnn_recipes import DnCNNTraining
 from attnsci.provenance import array_hash
 from attnsci.seeds import torch_generator, torch_seed
 from attnsci.sensors.foveation import Fovea, FoveatedView
-from attnsci.training.configs import DnCNNTraining
 from attnsci.training.trainer import Metrics, check_shares
 
 _TRAIN, _VALIDATION, _WEIGHTS = 1, 2, 3

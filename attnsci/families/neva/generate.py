@@ -23,7 +23,8 @@ from attnsci.gaze import from_frame, to_frame
 from attnsci.geometry import Viewing
 from attnsci.models.looking.chance import CentreLooker, UniformLooker
 from attnsci.models.looking.winner_take_all import WinnerTakeAll
-from attnsci.papers.output import save_figure, save_table
+from attnsci.papers.output import save_table
+from attnsci.plotting.save import save_figure
 from attnsci.provenance import provenance, to_json
 from attnsci.scanpaths.edit import rescale
 from attnsci.sensors.foveation import FoveatedView

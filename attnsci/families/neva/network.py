@@ -31,6 +31,7 @@ from attnsci.families.neva.tasks import Task, check_frozen
 from attnsci.families.neva.walk import Setting, Step, Walk, parts
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.provenance import to_json
 from attnsci.sensors.foveation import Fovea
 
@@ -231,35 +232,6 @@ class NeVA:
             "fovea": dataclasses.asdict(self.fovea),
             "search": dataclasses.asdict(self.config),
         }
-
-
-def check_images(images: Tensor, names: Sequence[str] | None) -> list[str]:
-    """Return the names of images (N, C, H, W) that can be looked at.
-
-    Raises
-    ------
-    InvalidInput
-        If their shape, type, range or number of names is wrong, or one holds NaN.
-    """
-    if images.ndim != 4 or not images.is_floating_point() or 0 in images.shape:
-        raise InvalidInput(
-            f"images must be floats (N, C, H, W); got {images.dtype} {tuple(images.shape)}."
-        )
-    chosen = [str(i) for i in range(len(images))] if names is None else [str(n) for n in names]
-    if len(chosen) != len(images) or len(set(chosen)) != len(chosen):
-        raise InvalidInput(f"{len(images)} images need as many different names; got {chosen}.")
-    least, most = images.aminmax()
-    if least >= 0 and most <= 1:
-        return chosen
-    low, high = images.flatten(1).aminmax(dim=1)
-    bad = ~((low >= 0) & (high <= 1))  # NaN is neither
-    if bad.any():
-        row = int(bad.nonzero()[0])
-        raise InvalidInput(
-            f"Image {chosen[row]!r} has values from {float(low[row]):g} to {float(high[row]):g}; "
-            "images must lie in [0, 1] without NaN. Normalisation belongs into the task model."
-        )
-    return chosen
 
 
 def _xy(steps: list[Step]) -> Tensor:

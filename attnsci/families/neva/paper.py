@@ -22,8 +22,10 @@ from attnsci.families.neva.policy import LearnedGaze
 from attnsci.families.neva.stimuli import bundled, fovea_for, osie, people_on
 from attnsci.families.neva.tasks import BlurEnergy, Classification
 from attnsci.families.zoo import load_model
-from attnsci.papers.output import save_dataset, save_figure, save_results, save_table
+from attnsci.papers.output import save_results, save_table
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
+from attnsci.recording.datasets import save_dataset
 from attnsci.reproduce import Request
 
 TITLE = "NeVA: task-driven scanpaths on photographs"

@@ -20,17 +20,17 @@ from torch.nn import functional
 from attnsci.checks import check_positive
 from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.families.neva.draws import noise_generators
-from attnsci.families.neva.network import check_images
 from attnsci.families.neva.policy_config import NeVAPolicyConfig
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.provenance import from_json, state_hash, to_json
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from attnsci.families.zoo import Pretrained
+    from attnsci.models.weights import Pretrained
 
 REACH = 2.5
 """Where the clamped head stops, in half widths of the image: far outside it."""

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from attnsci.checks import check_shape
 from attnsci.errors import InvalidInput
+from attnsci.sensors.blur_energy import blur_loss_map
 
 
 class Task(Protocol):
@@ -142,21 +143,7 @@ class BlurEnergy:
         sigma_px, amplitude : float
             Of the fovea.
         """
-        energy = residual.square().sum(1)
-        channels, height, width = residual.shape[1:]
-        rows, columns = (
-            torch.exp(
-                -((torch.arange(n, device=residual.device, dtype=residual.dtype)[:, None]
-                   - torch.arange(n, device=residual.device, dtype=residual.dtype)) ** 2)
-                / (2 * sigma_px**2)
-            )
-            for n in (height, width)
-        )  # fmt: skip
-        hidden = (1 - memory[:, 0]).clamp(0, 1)
-        gain = rows @ (energy * hidden) @ columns
-        overlap = rows.square() @ energy @ columns.square()
-        total = (energy * hidden.square()).sum((1, 2))[:, None, None]
-        return (total - 2 * amplitude * gain + amplitude**2 * overlap) / (channels * height * width)
+        return blur_loss_map(residual, memory, sigma_px, amplitude)
 
 
 class Embedding:

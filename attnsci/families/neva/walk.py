@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attnsci.devices import computes_bfloat16
 from attnsci.errors import InvalidInput
 from attnsci.families.neva.config import NeVAConfig
 from attnsci.families.neva.draws import Shared, Streams, noise_generators
@@ -257,15 +258,3 @@ def parts(n: int, size: int) -> list[slice]:
     count = -(-n // size)
     edges = [n * i // count for i in range(count + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-
-def computes_bfloat16(precision: str, device: torch.device) -> bool:
-    """Tell whether forwards run in bfloat16: where asked, or where the device is fast at it."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device.type != "cpu":
-        return False
-    # oneDNN also emulates bfloat16 on processors without it, which is slower than float32.
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -26,17 +26,25 @@ from attnsci.devices import pick_device
 from attnsci.errors import DatasetNotFound, InvalidInput
 from attnsci.families.object_attention import coco_experiments as experiments
 from attnsci.families.object_attention import coco_figures as figures
+from attnsci.families.object_attention.coco_commands import load_split
 from attnsci.families.object_attention.coco_measure import as_photographs
+from attnsci.families.object_attention.coco_objective import CocoObjective
+from attnsci.families.object_attention.coco_recipes import PRESETS
 from attnsci.families.object_attention.coco_results import result_rows
 from attnsci.families.object_attention.commands import load_network
 from attnsci.families.object_attention.measure import BATCH, show_bars, show_scenes
 from attnsci.families.object_attention.paper import DISTRACTOR, gallery_examples
-from attnsci.families.zoo import Pretrained, load_model, pretrained_names
-from attnsci.papers.output import save_dataset, save_figure, save_results, save_table
+from attnsci.families.zoo import load_model, pretrained_names
+from attnsci.models.weights import Pretrained
+from attnsci.papers.output import save_results, save_table
 from attnsci.papers.steps import announced
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.provenance import state_hash
+from attnsci.recording.datasets import save_dataset
 from attnsci.reproduce import Request
+from attnsci.training.configs import fast_trainer
+from attnsci.training.report import train_and_draw
 
 TITLE = "Object-based attention by internal gating: photographs"
 PUBLISHED_AREA = 0.1
@@ -205,20 +213,12 @@ def _networks(request: Request, images: Path, annotations: Path) -> dict[str, Pr
 
 def _train(request: Request, images: Path, annotations: Path) -> str:
     """Train a network, as published at paper scale, else the small recipe; return its path."""
-    from attnsci.families.object_attention.coco_commands import Preset, TrainCoco
-    from attnsci.families.object_attention.coco_recipes import PRESETS
-
-    preset: Preset = "coco" if request.scale == "paper" else "coco-small"
+    preset = "coco" if request.scale == "paper" else "coco-small"
     training = dataclasses.replace(PRESETS[preset], seed=request.seed)
     out = request.out / "training" / f"{preset}-seed{request.seed}"
-    TrainCoco(
-        images=images,
-        annotations=annotations,
-        training=training,
-        preset=preset,
-        out=out,
-        device=request.device,
-    ).run()
+    parts = [load_split(training, images, annotations, part) for part in ("train", "val")]
+    settings = fast_trainer(training, device=request.device)
+    train_and_draw(CocoObjective(training, *parts), out, settings)
     # The last weights, with which the step size ends: few photographs choose no best ones.
     return str(out / "last.safetensors")
 

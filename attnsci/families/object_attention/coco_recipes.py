@@ -1,14 +1,13 @@
 """Settings of training on photographs of two objects, as data: read without loading torch."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
-from attnsci.training.configs import TrainerConfig, fast_trainer
 
 if TYPE_CHECKING:
-    from attnsci.families.object_attention.network import ObjectAttentionConfig
+    from attnsci.families.object_attention.config import ObjectAttentionConfig
 
 Start = Literal["published", "closed"]
 
@@ -75,7 +74,7 @@ class CocoTraining:
 
     def model(self, n_classes: int) -> "ObjectAttentionConfig":
         """Return the architecture that tells `n_classes` apart."""
-        from attnsci.families.object_attention.network import COCO
+        from attnsci.families.object_attention.config import COCO
 
         return dataclasses.replace(
             COCO,
@@ -94,15 +93,3 @@ PRESETS = {
     ),
 }  # fmt: skip
 """By name: as published, for some 13,000 photographs; and ours, for a few hundred."""
-
-
-def trainer_config(training: CocoTraining, **settings: Any) -> TrainerConfig:
-    """Return the trainer's settings that fit a recipe: its epochs, in bfloat16 where that is fast.
-
-    Parameters
-    ----------
-    training : CocoTraining
-    **settings
-        Fields of `TrainerConfig` that are to be otherwise.
-    """
-    return fast_trainer(training.epochs, settings)

@@ -14,36 +14,28 @@ import tyro
 from attnsci.checks import check_positive
 from attnsci.data.exposure import UNSEEN, exposure, warn_of_exposure
 from attnsci.errors import InvalidInput
-from attnsci.interrupts import resumable
 from attnsci.provenance import stable_hash
-from attnsci.training.configs import Device, ObjectAttentionTraining, Source, TrainerConfig
+from attnsci.training.command import TrainingRun
+from attnsci.training.configs import Device, Precision, Source
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
     from attnsci.data.digit_scenes import DigitScenes
-    from attnsci.families.zoo import Pretrained
-
-Preset = Literal["mnist-2", "mnist-3"]
+    from attnsci.models.weights import Pretrained
 
 BATCH = 64
 
 
-@dataclasses.dataclass(frozen=True)
-class Train:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sweepable(TrainingRun):
     """Train networks on scenes of several digits. The same command again resumes."""
 
-    training: Annotated[ObjectAttentionTraining, tyro.conf.arg(name="")] = dataclasses.field(
-        default_factory=ObjectAttentionTraining
-    )
-    trainer: Annotated[TrainerConfig, tyro.conf.arg(name="")] = dataclasses.field(
-        default_factory=TrainerConfig
-    )
-    preset: Preset = "mnist-2"
-    """Published recipe to start from; other flags replace single settings of it."""
-    out: Path | None = None
-    """The run's folder; by default runs/PRESET-HASH, named after the settings."""
+    epochs: int = 10
+    """Passes through the training data."""
+    precision: Precision | Literal["auto"] = "32-true"
+    """Number format; auto is bfloat16 where the device computes in it."""
     sweep: bool = False
     """Train a network for each reconstruction weight and seed of the next two flags."""
     sweep_reconstruction_weights: Annotated[
@@ -58,42 +50,33 @@ class Train:
     @property
     def folder(self) -> Path:
         """Where the run, or the sweep, stands."""
-        if self.out is not None:
-            return self.out
-        if not self.sweep:
-            return Path("runs") / f"{self.preset}-{stable_hash(self.training)}"
+        if self.out is not None or not self.sweep:
+            return super().folder
         swept = [self.training, self.sweep_reconstruction_weights, self.sweep_seeds]
-        return Path("runs") / f"{self.preset}-sweep-{stable_hash(swept)}"
+        return Path("runs") / f"{self.recipe}-{self.preset}-sweep-{stable_hash(swept)}"
 
-    def run(self) -> None:
-        """Train to the end and print what came out."""
-        from attnsci.devices import pick_device
-        from attnsci.training.sweep import run_sweep, sweep_configs, train_job
+    def train(self) -> str:
+        """Train to the end; return what to tell the user."""
+        from attnsci.families.object_attention.recipes import sweep_configs
+        from attnsci.training.configs import fast_trainer
+        from attnsci.training.report import train_and_draw
+        from attnsci.training.sweep import run_sweep
 
-        pick_device(self.trainer.device)
+        settings = fast_trainer(self, **self.trainer_settings)  # the recipe leaves epochs open
+        if not self.sweep:
+            return train_and_draw(self.objective(), self.folder, settings)
         cores = os.cpu_count() or 1
-        if self.sweep and self.workers > cores:
+        if self.workers > cores:
             print(
                 f"attnsci: warning: {self.workers} workers share {cores} cores and slow each other "
                 f"down. Use --workers {cores}.",
                 file=sys.stderr,
             )
-        with resumable(self.folder):
-            if self.sweep:
-                configs = sweep_configs(
-                    self.training, self.sweep_reconstruction_weights, self.sweep_seeds
-                )
-                table = run_sweep(configs, self.trainer, self.folder, self.workers)
-                shown = ["reconstruction_weight", "seed", "validation_accuracy"]
-                print(table[[*shown, "training_accuracy", "steps"]].to_string(index=False))
-                print(f"Table: {self.folder / 'sweep.csv'}")
-                return
-            row = train_job(self.training, self.trainer, self.folder)
-        print(
-            f"Validation accuracy {row['validation_accuracy']:.4f} "
-            f"({row['n_validation']} scenes) after {row['steps']} batches.\n"
-            f"Weights: {self.folder / 'best.safetensors'}"
-        )
+        configs = sweep_configs(self.training, self.sweep_reconstruction_weights, self.sweep_seeds)
+        table = run_sweep(type(self).learner(), configs, settings, self.folder, self.workers)
+        columns = ["reconstruction_weight", "seed", "validation_accuracy"]
+        accuracy = table[[*columns, "training_accuracy", "steps"]].to_string(index=False)
+        return f"{accuracy}\nTable: {self.folder / 'sweep.csv'}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +156,8 @@ class Evaluate(ShowScenes):
         """Show the scenes, print the tables and write what was asked for."""
         from attnsci.analysis.selection import order_bias, summarise
         from attnsci.families.object_attention.measure import show_scenes
-        from attnsci.papers.output import save_dataset, save_table
+        from attnsci.papers.output import save_table
+        from attnsci.recording.datasets import save_dataset
 
         pretrained, scenes = self.load()
         digits = exposure(pretrained.record, self.source, self.split)
@@ -257,10 +241,12 @@ def load_network(name_or_path: str) -> "Pretrained":
         If it is a network of another family.
     """
     from attnsci.families.object_attention.network import ObjectAttention
-    from attnsci.families.zoo import Pretrained, load_model
+    from attnsci.families.object_attention.reference import load_object_attention
+    from attnsci.families.zoo import load_model
+    from attnsci.models.weights import Pretrained
 
     if Path(name_or_path).suffix in (".pt", ".pth"):
-        return Pretrained(ObjectAttention.from_reference(name_or_path), {})
+        return Pretrained(load_object_attention(name_or_path), {})
     pretrained = load_model(name_or_path)
     if not isinstance(pretrained.model, ObjectAttention):
         raise InvalidInput(

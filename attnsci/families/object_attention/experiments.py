@@ -16,7 +16,7 @@ from attnsci.errors import InvalidInput
 from attnsci.families.object_attention.measure import BATCH, show_scenes
 from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.objective import nearest_object
-from attnsci.families.zoo import Pretrained
+from attnsci.models.weights import Pretrained
 from attnsci.seeds import numpy_generator
 from attnsci.statistics.plans import bootstrap_hierarchical
 from attnsci.statistics.significance import wilson

@@ -12,7 +12,7 @@ from attnsci.checks import check_finite, check_fraction, check_positive
 from attnsci.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from attnsci.families.object_attention.network import ObjectAttentionConfig
+    from attnsci.families.object_attention.config import ObjectAttentionConfig
 
 LevelTensors = Sequence[Tensor | None] | None
 MapShapes = Sequence[tuple[int, int, int, int]]

@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.errors import InvalidInput
-from attnsci.families.object_attention.network import ObjectAttention, Trajectory
+from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.objective import nearest_object
+from attnsci.families.object_attention.trajectory import Trajectory
 
 REGIONS = ("selected", "other", "background", "inhibited", "other_free", "background_free")
 BATCH = 64

@@ -8,16 +8,15 @@ Based Attention Through Internal Gating*, arXiv 2106.04540.
 A gate of +1 closes a cell as far as the strength s allows (× 1 − s), −1 opens it (× 1 + s).
 """
 
-import dataclasses
-import os
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from attnsci.checks import check_finite, check_not_empty, check_positive, check_shape
 from attnsci.errors import InvalidInput
+from attnsci.families.object_attention.config import KERNEL, POOL, ObjectAttentionConfig
 from attnsci.families.object_attention.interventions import (
     INHIBITION_THRESHOLD,
     LevelTensors,
@@ -27,70 +26,6 @@ from attnsci.families.object_attention.interventions import (
 )
 from attnsci.families.object_attention.trajectory import Phase, Trajectory, stack_levels
 from attnsci.families.object_attention.upsampled_conv import UpsampledTransposedConv, Upsampling
-
-KERNEL = 4
-POOL = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectAttentionConfig:
-    """Architecture and protocol of one gated network.
-
-    The defaults are the published network for two digits (82,661 parameters).
-    """
-
-    channels: tuple[int, ...] = (1, 20, 50)
-    """Channels of the image and of each level."""
-    height: int = 28
-    """Rows of the image."""
-    width: int = 42
-    """Columns of the image."""
-    n_classes: int = 10
-    """Classes that are told apart."""
-    n_phases: int = 2
-    """Objects that are read one after another."""
-    strength: float = 0.2
-    """How far a gate can close: a gate of 1 multiplies by 1 − strength."""
-    upsampling: Upsampling = "nearest"
-    """How maps grow again on the way down."""
-    pixel_gate: Literal["shared", "per_channel"] = "shared"
-    """One gate for all image channels, or one each."""
-
-    def __post_init__(self) -> None:
-        if len(self.channels) < 2:
-            raise InvalidInput(f"channels needs an image and one level; got {self.channels}.")
-        for name in ("height", "width", "n_classes", "n_phases"):
-            check_positive(name, getattr(self, name), integer=True)
-        if not 0 <= self.strength < 1:
-            raise InvalidInput(f"strength must lie in [0, 1); got {self.strength}.")
-
-    @property
-    def n_levels(self) -> int:
-        """Gated levels, the pixels being level 1."""
-        return len(self.channels) - 1
-
-    def sizes(self) -> list[tuple[int, int]]:
-        """Return (height, width) of the input of each level and of the last pooled map."""
-        sizes = [(self.height, self.width)]
-        for _ in range(self.n_levels):
-            height, width = ((side - KERNEL + 1) // POOL for side in sizes[-1])
-            sizes.append((height, width))
-        if min(sizes[-1]) < 1:
-            raise InvalidInput(
-                f"An image of {self.height}×{self.width} is too small for {self.n_levels} levels."
-            )
-        return sizes
-
-
-COCO = ObjectAttentionConfig(
-    channels=(3, 30, 60, 100, 20),
-    height=100,
-    width=100,
-    n_classes=12,
-    strength=0.3,
-    upsampling="bicubic",
-)
-"""The published network for photographs (477,713 parameters)."""
 
 
 class Level(nn.Module):
@@ -434,33 +369,6 @@ class ObjectAttention(nn.Module):
             level_map.expand(shape)
             for level_map, shape in zip(maps, self._gate_shapes(len(images)), strict=True)
         )
-
-    @classmethod
-    def from_reference(cls, path: str | os.PathLike[str]) -> "ObjectAttention":
-        """Build the network from a checkpoint of the published code.
-
-        The number of levels and of objects is read off the shapes. One input channel means
-        digits (nearest upsampling, strength 0.2), three mean photographs of 100 × 100 (bicubic,
-        strength 0.3).
-
-        Parameters
-        ----------
-        path : path-like
-            A ``.pt`` file, old or new format; loaded as tensors only, never unpickled.
-
-        Returns
-        -------
-        ObjectAttention
-            In evaluation mode, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            If the file cannot be read, or a key or shape is missing, extra or wrong.
-        """
-        from attnsci.families.object_attention.reference import load_object_attention
-
-        return load_object_attention(path)
 
 
 def _channels_last(maps: Tensor) -> Tensor:

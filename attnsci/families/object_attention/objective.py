@@ -14,9 +14,9 @@ from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.digits import Digits
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.families.object_attention.recipes import PRESETS as PRESETS
+from attnsci.families.object_attention.recipes import ObjectAttentionTraining
 from attnsci.seeds import numpy_generator, torch_seed
-from attnsci.training.configs import PRESETS as PRESETS
-from attnsci.training.configs import ObjectAttentionTraining
 from attnsci.training.digit_split import split_digits
 from attnsci.training.trainer import Metrics, check_shares
 
@@ -49,7 +49,7 @@ def nearest_object(
     return free.argmin(1), error
 
 
-class DigitObjective:
+class GatingObjective:
     """Cross-entropy on the attended digit plus Φ times the error of its reconstruction.
 
     One optimiser step after every phase. The attended object is the one nearest to the gated

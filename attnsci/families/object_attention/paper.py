@@ -34,11 +34,14 @@ from attnsci.families.object_attention.experiments import (
 from attnsci.families.object_attention.measure import BATCH, show_bars, show_scenes
 from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.results import PUBLISHED_BY_WEIGHT, result_rows
-from attnsci.families.zoo import Pretrained, load_model, pretrained_names
-from attnsci.papers.output import save_dataset, save_figure, save_results, save_table
+from attnsci.families.zoo import load_model, pretrained_names
+from attnsci.models.weights import Pretrained
+from attnsci.papers.output import save_results, save_table
 from attnsci.papers.steps import announced
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.scenes import plot_gallery
 from attnsci.plotting.style import style
+from attnsci.recording.datasets import save_dataset
 from attnsci.reproduce import Request
 
 TITLE = "Object-based attention by internal gating: digits"
@@ -197,8 +200,9 @@ def _save_tables(tables: dict[str, pd.DataFrame], names: tuple[str, ...], out: P
 
 def _train(request: Request) -> list[str]:
     """Train three networks for pairs and one for triples; return their weights' paths."""
-    from attnsci.families.object_attention.objective import DigitObjective
-    from attnsci.training.configs import PRESETS, TrainerConfig
+    from attnsci.families.object_attention.objective import GatingObjective
+    from attnsci.families.object_attention.recipes import PRESETS
+    from attnsci.training.configs import TrainerConfig
     from attnsci.training.trainer import Trainer
 
     paths = []
@@ -206,7 +210,7 @@ def _train(request: Request) -> list[str]:
         source = request.source or "full"
         recipe = dataclasses.replace(PRESETS[preset], seed=seed, source=source)
         out = request.out / "training" / f"{preset}-seed{seed}"
-        Trainer(DigitObjective(recipe), out, TrainerConfig(device=request.device)).fit()
+        Trainer(GatingObjective(recipe), out, TrainerConfig(device=request.device)).fit()
         paths.append(str(out / "best.safetensors"))
     return paths
 

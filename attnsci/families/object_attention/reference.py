@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from attnsci.errors import CheckpointError, InvalidInput
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.config import ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
 
 MAX_OBJECTS = 9
 DIGIT_SIDE, DIGIT_OFFSET = 28, 14
@@ -51,7 +52,27 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def load_object_attention(path: str | os.PathLike[str]) -> ObjectAttention:
-    """Build `ObjectAttention` from a published checkpoint; see its ``from_reference``."""
+    """Build the network from a checkpoint of the published code.
+
+    The number of levels and of objects is read off the shapes. One input channel means digits
+    (nearest upsampling, strength 0.2), three mean photographs of 100 × 100 (bicubic, strength
+    0.3).
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.pt`` file, old or new format; loaded as tensors only, never unpickled.
+
+    Returns
+    -------
+    ObjectAttention
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, or a key or shape is missing, extra or wrong.
+    """
     state = read_tensors(path)
     model = ObjectAttention(_object_attention_config(state, path))
     renamed = {_object_attention_key(key): (key, value) for key, value in state.items()}

@@ -8,7 +8,7 @@ teaches all that sees and remembers, that of the locations the locator only, as 
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -88,6 +88,9 @@ class CatchObjective:
     """
 
     score = "caught"
+    watch: ClassVar[dict[str, tuple[str, ...]]] = {
+        "reward": ("reward", "value"), "mean locations at the edge": ("saturated",),
+    }  # fmt: skip
     forward_methods: tuple[str, ...] = ("play",)
 
     def __init__(self, config: CatchTraining) -> None:

@@ -5,63 +5,14 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-
-import tyro
+from typing import Literal
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.families.ram.catch_recipes import CatchTraining
-from attnsci.families.ram.dram_recipes import PAIRS, DRAMTraining
-from attnsci.families.ram.recipes import MNIST_28, RAMTraining
-from attnsci.training.command import TrainingRun
 from attnsci.training.configs import Device, Source
 
-Preset = Literal["mnist-28", "mnist-28-long", "translated-60", "cluttered-60", "cluttered-100"]
 Task = Literal["mnist-28", "translated-60", "cluttered-60", "cluttered-100"]
 PolicyName = Literal["mean", "sampled", "random", "centre", "grid"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Run(TrainingRun):
-    """A training run of this family."""
-
-    prefix: ClassVar[str] = "ram-"
-
-    def train(self) -> str:
-        """Train to the end, and draw how it went."""
-        from attnsci.families.ram.train import run_train
-
-        return run_train(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class Train(Run):
-    """Train a network to look and to tell digits. The same command again resumes."""
-
-    training: Annotated[RAMTraining, tyro.conf.arg(name="")] = MNIST_28
-    preset: Preset = "mnist-28"
-    """Recipe to start from; other flags replace single settings of it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainDRAM(Run):
-    """Train a deep network to look for two digits and read them in order."""
-
-    training: Annotated[DRAMTraining, tyro.conf.arg(name="")] = PAIRS
-    preset: Literal["dram-pairs", "dram-pairs-blind"] = "dram-pairs"
-    """Recipe to start from: with a glance at the whole first, or without (blind)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainCatch(Run):
-    """Train a network to catch a falling ball, looking and moving."""
-
-    training: Annotated[CatchTraining, tyro.conf.arg(name="")] = dataclasses.field(
-        default_factory=CatchTraining
-    )
-    preset: Literal["catch"] = "catch"
-    """Recipe to start from."""
 
 
 @dataclasses.dataclass(frozen=True)

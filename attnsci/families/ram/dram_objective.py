@@ -7,7 +7,7 @@ rewards of its own target and of those after it, on which alone it has an effect
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -95,6 +95,9 @@ class DRAMObjective:
     """
 
     score = "sequence_accuracy"
+    watch: ClassVar[dict[str, tuple[str, ...]]] = {
+        "reward": ("reward", "value"), "mean locations at the edge": ("saturated",),
+    }  # fmt: skip
     forward_methods: tuple[str, ...] = ("rollout",)
 
     def __init__(self, config: DRAMTraining, digits: Digits | None = None) -> None:

@@ -1,13 +1,13 @@
 """Settings of training the deep recurrent attention model, as data: read without loading torch."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.families.ram import dram_config
 from attnsci.families.ram.dram_config import DRAMConfig
-from attnsci.training.configs import Source, TrainerConfig, fast_trainer
+from attnsci.training.configs import Source
 
 if TYPE_CHECKING:
     from attnsci.data.digit_pairs import PairConfig
@@ -82,17 +82,3 @@ PRESETS = {
 Trained on full MNIST, one seed each, 6 CPU minutes: 4.6 % and 7.4 % of 10,000 test pairs misread,
 95 % intervals 4.2–5.0 and 6.9–7.9 (Wilson). The paper's pairs, 5 % and 7 %, are other scenes.
 """
-
-
-def trainer_config(training: DRAMTraining, **settings: Any) -> TrainerConfig:
-    """Return the trainer's settings that fit a recipe.
-
-    As many epochs as its step size needs, and bfloat16 where the device computes in it.
-
-    Parameters
-    ----------
-    training : DRAMTraining
-    **settings
-        Fields of `TrainerConfig` that are to be otherwise.
-    """
-    return fast_trainer(training.epochs, settings)

@@ -15,11 +15,13 @@ from attnsci.errors import InvalidInput
 from attnsci.families.ram.config import RAMConfig
 from attnsci.families.ram.measure import scanpaths_of, show
 from attnsci.families.ram.networks import load_network, scenes_for
-from attnsci.papers.output import save_dataset, save_figure, save_table
+from attnsci.papers.output import save_table
 from attnsci.plotting.glimpses import plot_glimpses, write_glimpse_animation
 from attnsci.plotting.player import write_player
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.provenance import state_hash
+from attnsci.recording.datasets import save_dataset
 from attnsci.statistics.bootstrap import Estimate, bootstrap
 from attnsci.statistics.significance import wilson
 

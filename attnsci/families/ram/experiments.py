@@ -25,7 +25,8 @@ from attnsci.families.ram.measure import scanpaths_of, show
 from attnsci.families.ram.network import RAM
 from attnsci.families.ram.networks import task_of
 from attnsci.families.ram.policies import InhibitedPolicy, Policy, ReplayPolicy, SaliencyPolicy
-from attnsci.families.zoo import Pretrained
+from attnsci.families.ram.reference import load_ram
+from attnsci.models.weights import Pretrained
 from attnsci.statistics.bootstrap import bootstrap
 from attnsci.statistics.significance import wilson
 
@@ -456,7 +457,7 @@ def published(
     """
     rows = []
     for path in sorted(folder.glob("*.chainermodel")):
-        model = RAM.from_reference(path)
+        model = load_ram(path)
         task = task_of(Pretrained(model, {}), path.name)
         answers = [last_right(show(model, scenes_of(task, seed), seed=seed)) for seed in seeds]
         rows.append({"task": task, **percent(bootstrap(np.mean(answers, axis=0), seed=0))})

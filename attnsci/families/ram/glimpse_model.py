@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from attnsci.checks import check_known, check_positive
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.network import check_images
 from attnsci.families.ram.policies import POLICIES, Draws, Policy, Proposal
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.models.looking.base import viewing_of_images
 from attnsci.provenance import state_hash, to_json
 from attnsci.sensors.glimpse import MAPS, CoordinateMap, Size

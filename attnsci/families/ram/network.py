@@ -12,7 +12,6 @@ the locator, that of the expected reward only the baseline: both read the core d
 
 import dataclasses
 import math
-import os
 from typing import Any, NamedTuple
 
 import torch
@@ -101,32 +100,6 @@ class RAM(GlimpseModel[Rollout]):
                 nn.init.kaiming_normal_(layer.weight)  # its units are rectified
                 if layer.in_features > 2:  # places want units with thresholds here and there
                     nn.init.zeros_(layer.bias)
-
-    @classmethod
-    def from_reference(cls, path: str | os.PathLike[str], **settings: Any) -> "RAM":
-        """Build the model from published weights.
-
-        Parameters
-        ----------
-        path : path-like
-            An HDF5 file of amasky's Chainer code, or a checkpoint of kevinzakka's PyTorch code
-            (read as tensors, nothing in it is run).
-        **settings
-            Fields of `RAMConfig` that the weights cannot tell, such as ``sigma``.
-
-        Returns
-        -------
-        RAM
-            In evaluation mode, on the CPU.
-
-        Raises
-        ------
-        CheckpointError
-            If the file cannot be read, or an array is missing, extra or of a wrong shape.
-        """
-        from attnsci.families.ram.reference import load_ram
-
-        return load_ram(path, settings)
 
     def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return logits (N, class) after the last glimpse, under the mean policy."""

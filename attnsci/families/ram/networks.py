@@ -9,7 +9,9 @@ from attnsci.data.digits import load_mnist
 from attnsci.data.ram_scenes import PRESETS, ClutterConfig, ClutteredScenes
 from attnsci.errors import InvalidInput
 from attnsci.families.ram.network import RAM
-from attnsci.families.zoo import Pretrained, load_model
+from attnsci.families.ram.reference import load_ram
+from attnsci.families.zoo import load_model
+from attnsci.models.weights import Pretrained
 
 PUBLISHED = (".chainermodel", ".hdf5", ".h5", ".ckpt", ".pt", ".pth", ".tar")
 """Endings of published weights."""
@@ -27,7 +29,7 @@ def load_network(name_or_path: str) -> Pretrained:
         If it is a network of another family.
     """
     if Path(name_or_path).suffix in PUBLISHED:
-        return Pretrained(RAM.from_reference(name_or_path), {})
+        return Pretrained(load_ram(name_or_path), {})
     found = load_model(name_or_path)
     if type(found.model) is not RAM:  # one that plays has no classes
         raise InvalidInput(

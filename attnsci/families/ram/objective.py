@@ -8,7 +8,7 @@ through which nothing flows; what is never looked at has no density.
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -140,6 +140,9 @@ class RAMObjective:
     """
 
     score = "accuracy"
+    watch: ClassVar[dict[str, tuple[str, ...]]] = {
+        "reward": ("reward", "value"), "mean locations at the edge": ("saturated",),
+    }  # fmt: skip
     forward_methods: tuple[str, ...] = ("rollout",)
 
     def __init__(self, config: RAMTraining, digits: Digits | None = None) -> None:

@@ -24,10 +24,12 @@ from attnsci.families.ram.experiments import Network
 from attnsci.families.ram.measure import show
 from attnsci.families.ram.networks import load_network
 from attnsci.families.zoo import load_model, pretrained_names
-from attnsci.papers.output import Result, save_dataset, save_figure, save_results, save_table
+from attnsci.papers.output import Result, save_results, save_table
 from attnsci.papers.steps import announced
 from attnsci.plotting.inhibition import plot_baselines
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
+from attnsci.recording.datasets import save_dataset
 from attnsci.reproduce import Request
 
 TITLE = "RAM: recurrent glimpses, trained by reinforcement"
@@ -298,7 +300,7 @@ def _train(request: Request) -> list[str]:
     """Train a network for each task that fits a laptop; return their weights' paths."""
     from attnsci.families.ram.objective import RAMObjective
     from attnsci.families.ram.recipes import PRESETS as RECIPES
-    from attnsci.families.ram.recipes import trainer_config
+    from attnsci.training.configs import fast_trainer
     from attnsci.training.trainer import Trainer
 
     paths = []
@@ -308,7 +310,7 @@ def _train(request: Request) -> list[str]:
     ):  # fmt: skip
         recipe = dataclasses.replace(RECIPES[name], seed=seed, source=request.source or "full")
         out = request.out / "training" / f"{name}-seed{seed}"
-        settings = trainer_config(recipe, device=request.device)
+        settings = fast_trainer(recipe, device=request.device)
         Trainer(RAMObjective(recipe), out, settings).fit()
         paths.append(str(out / "last.safetensors"))
     return paths

@@ -1,13 +1,13 @@
 """Settings of training the recurrent attention model, as data: read without loading torch."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.families.ram import config as ram_config
 from attnsci.families.ram.config import RAMConfig
-from attnsci.training.configs import Source, TrainerConfig, fast_trainer
+from attnsci.training.configs import Source
 
 if TYPE_CHECKING:
     from attnsci.data.ram_scenes import ClutterConfig
@@ -107,17 +107,3 @@ PRESETS = {
 """By task. Test errors reached, 10,000 digits: 1.6, 1.9 and 1.6 % (mnist-28, three seeds), 1.2 %
 (long), 2.0 % (translated-60), 6.9 % (cluttered-60). "cluttered-100" was not trained: it is for a
 GPU."""
-
-
-def trainer_config(training: RAMTraining, **settings: Any) -> TrainerConfig:
-    """Return the trainer's settings that fit a recipe.
-
-    As many epochs as its step size needs, and bfloat16 where the device computes in it.
-
-    Parameters
-    ----------
-    training : RAMTraining
-    **settings
-        Fields of `TrainerConfig` that are to be otherwise.
-    """
-    return fast_trainer(training.epochs, settings)

@@ -32,8 +32,27 @@ SHAPES = {64: (8, 1), 432: (12, 3), 576: (12, 4)}
 """Values in a glimpse to its side and number of scales, as the published tasks have them."""
 
 
-def load_ram(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> RAM:
-    """Build the model from a published file; see `RAM.from_reference`."""
+def load_ram(path: str | os.PathLike[str], **settings: Any) -> RAM:
+    """Build the model from published weights.
+
+    Parameters
+    ----------
+    path : path-like
+        An HDF5 file of amasky's Chainer code, or a checkpoint of kevinzakka's PyTorch code (read
+        as tensors, nothing in it is run).
+    **settings
+        Fields of `RAMConfig` that the weights cannot tell, such as ``sigma``.
+
+    Returns
+    -------
+    RAM
+        In evaluation mode, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, or an array is missing, extra or of a wrong shape.
+    """
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}.")

@@ -6,54 +6,10 @@ so that ``--help`` answers at once.
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.families.what_where.recipes import WHAT_28, NoisyDigitsTraining
-from attnsci.families.what_where.where_recipes import WHERE, WhereTraining
-from attnsci.training.command import TrainingRun
 from attnsci.training.configs import Device, Source
-
-Preset = Literal[
-    "what-28", "what-crop", "stn-28", "stn-128", "atn", "polo-atn-95", "polo-atn-85",
-    "conv-polo-atn-85", "what-published", "stn-28-published", "stn-128-published",
-    "atn-published", "polo-atn-95-published", "polo-atn-low-published", "polo-atn-85-published",
-    "conv-polo-atn-85-published",
-]  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Run(TrainingRun):
-    """A training run of this family."""
-
-    def train(self) -> str:
-        """Train to the end, and draw how it went."""
-        from attnsci.families.what_where.train import run_train
-
-        return run_train(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class Train(Run):
-    """Train What or a spatial transformer to name digits in noise. The same command resumes."""
-
-    training: Annotated[NoisyDigitsTraining, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands] = (
-        WHAT_28
-    )
-    preset: Preset = "what-28"
-    """Recipe to start from; other flags replace single settings of it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainWhere(Run):
-    """Train Where to foretell what What would recognise. The same command resumes."""
-
-    training: Annotated[WhereTraining, tyro.conf.arg(name="")] = WHERE
-    preset: Literal["where", "where-published"] = "where"
-    """Recipe to start from; other flags replace single settings of it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,12 @@ from attnsci.families.what_where.figures import draw_map
 from attnsci.families.what_where.measure import Classify, map_answers, noisy_scene, plain_scene
 from attnsci.families.what_where.pathways import WhatNet
 from attnsci.families.what_where.transformer import SpatialTransformer
-from attnsci.families.zoo import Pretrained, load_model
-from attnsci.papers.output import save_dataset, save_figure, save_table
+from attnsci.families.zoo import load_model
+from attnsci.models.weights import Pretrained
+from attnsci.papers.output import save_table
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
+from attnsci.recording.datasets import save_dataset
 from attnsci.sensors.centred import middle
 
 if TYPE_CHECKING:

@@ -312,38 +312,3 @@ def _bands(
         shade = colour[str(model)]
         ax.plot(rows[x], rows[y], "-o", ms=2, lw=1, color=shade, label=model)
         ax.fill_between(rows[x], rows[low], rows[high], color=shade, alpha=0.15, lw=0)
-
-
-def draw_run(table: pd.DataFrame) -> Figure:
-    """Draw a training run: loss, accuracy and, where a network looks, how far off.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of `Trainer.fit`.
-    """
-    means = table[table["split"] == "train"].groupby("epoch").mean(numeric_only=True)
-    validated = table[table["split"] == "validation"].set_index("epoch")
-    accuracies = {
-        "accuracy": "all offsets", "accuracy_central": "central", "accuracy_before": "no saccade",
-    }  # fmt: skip
-    looks = "landing_error" in validated
-    drawn = figure(PAGE_MM, 45)
-    axes = drawn.subplots(1, 3 if looks else 2)
-    axes[0].plot(means.index + 1, means["loss"], "-o", ms=1.5, label="training")
-    if "loss" in validated:
-        axes[0].plot(validated.index + 1, validated["loss"], label="validation")
-        axes[0].legend()
-    axes[0].set(title="loss", ylabel="nats")
-    for name, label in accuracies.items():
-        if name in validated:
-            axes[1].plot(validated.index + 1, validated[name], "-o", ms=1.5, label=label)
-    axes[1].set(title="validation", ylabel="accuracy", ylim=(0, 1))
-    axes[1].legend()
-    if looks:
-        axes[2].plot(validated.index + 1, validated["landing_error"], "-o", ms=1.5)
-        axes[2].set(title="validation", ylabel="median landing error (px)")
-        axes[2].set_ylim(bottom=0)
-    for ax in axes:
-        ax.set_xlabel("epoch")
-    return drawn

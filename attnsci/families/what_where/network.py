@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.network import check_images
 from attnsci.families.what_where.config import WhatWhereConfig
 from attnsci.families.what_where.pathways import WhatNet, WhereNet, where_retina
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.models.looking.base import viewing_of_images
 from attnsci.provenance import state_hash, to_json
 from attnsci.sensors.centred import window

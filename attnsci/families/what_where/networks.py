@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attnsci.devices import computes_bfloat16
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.walk import computes_bfloat16
 from attnsci.families.what_where.network import WhatWhere
 from attnsci.families.what_where.pathways import WhatNet
 from attnsci.families.what_where.transformer import SpatialTransformer
-from attnsci.families.zoo import Pretrained, load_model
+from attnsci.families.zoo import load_model
+from attnsci.models.weights import Pretrained
 from attnsci.sensors.centred import middle
 
 TITLES = {

@@ -6,7 +6,7 @@ After Daucé, Albiges & Perrinet 2020, Journal of Vision 20(8):22, and Dabane, P
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -62,6 +62,11 @@ class NoisyDigitsObjective:
     """
 
     score = "accuracy"
+    watch: ClassVar[dict[str, tuple[str, ...]]] = {
+        "accuracy by place": ("accuracy_central", "accuracy_before"),
+        "median landing error (px)": ("landing_error",),
+    }
+    weights = "last"
     forward_methods: tuple[str, ...]
 
     def __init__(self, config: NoisyDigitsTraining, digits: Digits | None = None) -> None:

@@ -43,9 +43,11 @@ from attnsci.families.what_where.published import (
     published_maps,
 )
 from attnsci.families.zoo import load_model, pretrained_names
-from attnsci.papers.output import Result, save_dataset, save_figure, save_results, save_table
+from attnsci.papers.output import Result, save_results, save_table
 from attnsci.papers.steps import announced
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
+from attnsci.recording.datasets import save_dataset
 from attnsci.reproduce import Request
 from attnsci.statistics.proportions import base_rate
 

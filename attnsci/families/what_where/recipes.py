@@ -13,7 +13,7 @@ from attnsci.errors import InvalidInput
 from attnsci.families.what_where.config import WhatConfig
 from attnsci.families.what_where.transformer_config import PRESETS as TRANSFORMERS
 from attnsci.families.what_where.transformer_config import SpatialTransformerConfig
-from attnsci.training.configs import Source, TrainerConfig, fast_trainer
+from attnsci.training.configs import Source
 
 if TYPE_CHECKING:
     from attnsci.data.noisy_scenes import NoisyDigitsConfig
@@ -235,17 +235,3 @@ PRESETS = {
     "conv-polo-atn-85-published": _frozen("conv-polo-atn-85", "conv-polo-atn", 0.005),
 }  # fmt: skip
 """By name: ours, which fit a laptop, and the published recipes."""
-
-
-def trainer_config(training: NoisyDigitsTraining, **settings: Any) -> TrainerConfig:
-    """Return the trainer's settings that fit a recipe.
-
-    As many epochs as its curriculum has, and bfloat16 where the device computes in it.
-
-    Parameters
-    ----------
-    training : NoisyDigitsTraining
-    **settings
-        Fields of `TrainerConfig` that are to be otherwise.
-    """
-    return fast_trainer(training.epochs, settings)

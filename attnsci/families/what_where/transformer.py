@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from attnsci.checks import check_positive, check_shape
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.network import check_images
 from attnsci.families.what_where.lenet import LeNet
 from attnsci.families.what_where.localisation import (
     ConvLocalisation,
@@ -26,6 +25,7 @@ from attnsci.families.what_where.localisation import (
 from attnsci.families.what_where.transformer_config import SpatialTransformerConfig
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.models.looking.base import viewing_of_images
 from attnsci.provenance import state_hash, to_json
 from attnsci.sensors.affine import SAMPLERS, SpatialSampler

@@ -6,7 +6,7 @@ is and read by the collicular cells, is what Where learns to say; no label of a 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -70,6 +70,11 @@ class WhereObjective:
     """
 
     score = "accuracy"
+    watch: ClassVar[dict[str, tuple[str, ...]]] = {
+        "accuracy by place": ("accuracy_central", "accuracy_before"),
+        "median landing error (px)": ("landing_error",),
+    }
+    weights = "last"
     forward_methods: tuple[str, ...] = ()
 
     def __init__(

@@ -1,12 +1,12 @@
 """Settings of training Where, as data: read without loading torch."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.families.what_where.config import WHERE_PRESETS, WhereConfig
-from attnsci.training.configs import Source, TrainerConfig, fast_trainer
+from attnsci.training.configs import Source
 
 if TYPE_CHECKING:
     from attnsci.data.noisy_scenes import NoisyDigitsConfig
@@ -94,8 +94,3 @@ PRESETS = {
     ),
 }  # fmt: skip
 """Ours, and that of the published curves."""
-
-
-def trainer_config(training: WhereTraining, **settings: Any) -> TrainerConfig:
-    """Return the trainer's settings that fit a recipe; see `fast_trainer`."""
-    return fast_trainer(training.epochs, settings)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.network import check_images
 from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.provenance import stable_hash, to_json
 from attnsci.seeds import numpy_generator
 

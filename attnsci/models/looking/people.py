@@ -8,9 +8,9 @@ from torch import Tensor
 
 from attnsci.checks import check_positive, nearest
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.network import check_images
 from attnsci.gaze import frame_sizes, from_arrays, validate
 from attnsci.geometry import Viewing
+from attnsci.models.images import check_images
 from attnsci.models.looking.base import Looker, described, stream, viewing_of_images
 from attnsci.provenance import array_hash
 

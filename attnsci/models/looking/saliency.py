@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from attnsci.checks import check_positive, check_shape
-from attnsci.families.neva.tasks import BlurEnergy
 from attnsci.models.looking.itti_koch import FLAT, gaussians, itti_koch, to_short_side
+from attnsci.sensors.blur_energy import blur_loss_map
 from attnsci.sensors.foveation import Fovea, blur
 
 Saliency = Callable[[Tensor], Tensor]
@@ -80,9 +80,9 @@ def blur_energy(
 ) -> Tensor:
     """Return how much of the blur's squared error a first fixation would take away.
 
-    The error of the wholly blurred image minus `BlurEnergy.loss_map`, mean over pixels and
-    channels: detail, weighted by the fovea. NeVA with the task `BlurEnergy` and the search
-    "oracle" fixates its maximum first.
+    The error of the wholly blurred image minus `blur_loss_map`, mean over pixels and channels:
+    detail, weighted by the fovea. NeVA with the task of blur energy and the search "oracle"
+    fixates its maximum first.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def blur_energy(
         worked = to_short_side(images, short_side_px)
     residual = blur(worked, seen.blur_size, seen.blur_sigma_px) - worked
     nothing = residual.new_zeros(len(residual), 1, *residual.shape[-2:])
-    loss = BlurEnergy().loss_map(residual, nothing, seen.sigma_px, seen.amplitude)
+    loss = blur_loss_map(residual, nothing, seen.sigma_px, seen.amplitude)
     gain = residual.square().mean((1, 2, 3))[:, None, None] - loss
     # Where there is no detail, the difference of two sums may come out at −1e-12.
     return functional.interpolate(gain.clamp_min(0)[:, None], images.shape[-2:], mode="bilinear")[

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.data.images import load_images, resize_and_crop
+from attnsci.devices import computes_bfloat16
 from attnsci.errors import InvalidInput
 from attnsci.families.neva.config import LEGACY, RECOMMENDED, REFERENCE
 from attnsci.families.neva.efficientnet_lite import load_efficientnet_lite
 from attnsci.families.neva.folding import folded
 from attnsci.families.neva.network import NeVA, Replay
 from attnsci.families.neva.tasks import BlurEnergy, Classification, Embedding, Reconstruction
-from attnsci.families.neva.walk import computes_bfloat16, parts
+from attnsci.families.neva.walk import parts
 from attnsci.gaze import validate, viewing_of
 from attnsci.geometry import Viewing
 from attnsci.sensors.foveation import Fovea, FoveatedView

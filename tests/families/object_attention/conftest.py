@@ -11,8 +11,10 @@ from attnsci.data.bars import BarScenes
 from attnsci.data.coco import split_of
 from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.digits import load_mnist
+from attnsci.families.object_attention.config import COCO, ObjectAttentionConfig
 from attnsci.families.object_attention.measure import show_bars, show_scenes
-from attnsci.families.object_attention.network import COCO, ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.families.object_attention.reference import load_object_attention
 from attnsci.families.object_attention.trajectory import Trajectory
 
 APART = ((0, 0), (0, 28))
@@ -94,7 +96,7 @@ def unequal(apart):
 
 @pytest.fixture(scope="session")
 def published(data_root):
-    return ObjectAttention.from_reference(data_root / "object-attention" / "paper_mnist_model.pt")
+    return load_object_attention(data_root / "object-attention" / "paper_mnist_model.pt")
 
 
 @pytest.fixture(scope="session")

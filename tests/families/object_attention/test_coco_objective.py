@@ -16,9 +16,10 @@ from attnsci.families.object_attention.coco_objective import (
     class_scores,
     random_views,
 )
-from attnsci.families.object_attention.coco_recipes import PRESETS, CocoTraining, trainer_config
-from attnsci.families.object_attention.network import COCO
+from attnsci.families.object_attention.coco_recipes import PRESETS, CocoTraining
+from attnsci.families.object_attention.config import COCO
 from attnsci.families.object_attention.objective import nearest_object
+from attnsci.training.configs import fast_trainer
 from attnsci.training.trainer import Trainer
 
 # The smallest side that four levels fit in is 76; batches of two make two updates an epoch.
@@ -36,7 +37,7 @@ def test_the_published_recipe():
     assert (published.learning_rate, published.reconstruction_weight) == (1e-4, 5000)
     assert (published.batch_size, published.epochs, published.min_area) == (32, 100, 0.1)
     assert published.class_weights and not published.mirrored and published.zoom == 1
-    assert trainer_config(published).epochs == 100
+    assert fast_trainer(published).epochs == 100
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_training_learns_writes_its_record_and_goes_on_where_it_stopped(pairs, t
     def run(folder, **settings):
         objective = CocoObjective(config, pairs, pairs)
         settings = {"device": "cpu", "precision": "32-true", **settings}
-        trainer = Trainer(objective, tmp_path / folder, trainer_config(config, **settings))
+        trainer = Trainer(objective, tmp_path / folder, fast_trainer(config, **settings))
         return trainer.fit(), objective
 
     whole, objective = run("whole")

@@ -10,6 +10,7 @@ import xarray as xr
 from attnsci.data.bars import BarScenes
 from attnsci.data.digit_scenes import DigitScenes
 from attnsci.errors import InvalidInput
+from attnsci.families.object_attention.config import ObjectAttentionConfig
 from attnsci.families.object_attention.experiments import (
     ABLATIONS,
     ablation_table,
@@ -21,8 +22,8 @@ from attnsci.families.object_attention.experiments import (
     order_balanced_tuning,
 )
 from attnsci.families.object_attention.measure import show_scenes
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
-from attnsci.families.zoo import Pretrained
+from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.models.weights import Pretrained
 
 
 @functools.cache

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from attnsci.errors import InvalidInput
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.config import ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
 
 CONFIG = ObjectAttentionConfig(channels=(1, 3, 4), height=14, width=17, n_classes=3)
 LEVEL_SHAPES = [(1, 14, 17), (3, 5, 7)]

@@ -13,8 +13,9 @@ from attnsci.data.bars import BarScenes
 from attnsci.data.digit_scenes import DigitScenes
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.errors import InvalidInput
+from attnsci.families.object_attention.config import ObjectAttentionConfig
 from attnsci.families.object_attention.measure import REGIONS, show_bars, show_scenes
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.trajectory import Trajectory
 
 

@@ -11,8 +11,10 @@ from torch.nn import functional
 
 from attnsci.data import DigitScenes, load_mnist
 from attnsci.errors import InvalidInput
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.config import ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.objective import nearest_object
+from attnsci.families.object_attention.reference import load_object_attention
 
 TINY = ObjectAttentionConfig(channels=(1, 3, 4), height=14, width=17, n_classes=3)
 COCO = ObjectAttentionConfig(
@@ -44,7 +46,7 @@ def pictures(n: int, model: ObjectAttention, seed: int = 0) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def digits_model(data_root):
-    return ObjectAttention.from_reference(data_root / "object-attention/paper_mnist_model.pt")
+    return load_object_attention(data_root / "object-attention/paper_mnist_model.pt")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +123,7 @@ def test_a_pair_of_digits_is_read_right_digit_first(digits_model, golden):
 @pytest.mark.data
 @torch.no_grad()
 def test_photograph_weights_give_the_golden_numbers(data_root, golden):
-    model = ObjectAttention.from_reference(data_root / "object-attention/paper_coco_model.pt")
+    model = load_object_attention(data_root / "object-attention/paper_coco_model.pt")
     sine = (0.5 + 0.5 * np.sin(0.01 * np.arange(60_000))).astype(np.float32)
     run = model.run(torch.from_numpy(sine.reshape(2, 3, 100, 100)), keep_activations=True)
     np.testing.assert_allclose(

@@ -10,14 +10,15 @@ from attnsci.data import DigitScenes, load_mnist
 from attnsci.data.stimuli import ObjectScenes
 from attnsci.devices import make_fabric
 from attnsci.errors import InvalidInput
-from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.objective import (
-    DigitObjective,
+    GatingObjective,
     nearest_object,
     right_per_phase,
 )
+from attnsci.families.object_attention.recipes import PRESETS, ObjectAttentionTraining
+from attnsci.families.object_attention.reference import load_object_attention
 from attnsci.provenance import from_json, stable_hash, to_json
-from attnsci.training.configs import PRESETS, ObjectAttentionTraining, TrainerConfig
+from attnsci.training.configs import TrainerConfig
 from attnsci.training.trainer import Trainer
 
 # loss, cross-entropy and squared error before each update; accuracy of its batch
@@ -42,9 +43,9 @@ def small(**changes) -> ObjectAttentionTraining:
 
 @pytest.mark.data
 def test_three_batches_from_the_published_weights(digits, data_root):
-    model = ObjectAttention.from_reference(data_root / "object-attention/paper_mnist_model.pt")
+    model = load_object_attention(data_root / "object-attention/paper_mnist_model.pt")
     scenes = DigitScenes(load_mnist("test", "full", data_root / "mnist"), seed=0)
-    objective = DigitObjective(ObjectAttentionTraining(), digits)
+    objective = GatingObjective(ObjectAttentionTraining(), digits)
     objective.model = model.train()
     optimizer, fabric = objective.optimizer(), make_fabric()
     rows = [
@@ -110,12 +111,12 @@ def test_right_is_counted_for_the_object_attended_in_each_phase(digits):
 
 
 def test_training_and_validation_digits_are_apart_and_whole(digits):
-    objective = DigitObjective(small(), digits)
+    objective = GatingObjective(small(), digits)
     both = np.concatenate([objective.training.index, objective.validation.index])
     assert len(objective.validation) == 60
     assert sorted(both.tolist()) == digits.index.tolist()
     assert objective.n_batches(0) == 140 // 8
-    other = DigitObjective(small(seed=1), digits)
+    other = GatingObjective(small(seed=1), digits)
     assert set(other.validation.index.tolist()) != set(objective.validation.index.tolist())
 
 
@@ -124,7 +125,7 @@ def stacked(parts: list[ObjectScenes]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_batches_are_functions_of_epoch_index_and_rank(digits):
-    objective, other = DigitObjective(small(), digits), DigitObjective(small(), digits)
+    objective, other = GatingObjective(small(), digits), GatingObjective(small(), digits)
     for epoch, index in ((0, 0), (2, 3), (0, 5)):
         whole = stacked([objective.batch(epoch, index, 0, 1)])
         shared = stacked([other.batch(epoch, index, rank, 4) for rank in range(4)])
@@ -139,7 +140,7 @@ def test_batches_are_functions_of_epoch_index_and_rank(digits):
 
 
 def test_every_epoch_has_scenes_of_its_own(digits):
-    objective = DigitObjective(small(), digits)
+    objective = GatingObjective(small(), digits)
     first, second = (objective.batch(epoch, 0, 0, 1) for epoch in (0, 1))
     assert not torch.equal(first.image, second.image)
 
@@ -148,14 +149,14 @@ def test_weights_follow_the_seed_and_global_state_is_untouched(digits):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    one, two, three = (DigitObjective(small(seed=seed), digits).model for seed in (0, 0, 1))
+    one, two, three = (GatingObjective(small(seed=seed), digits).model for seed in (0, 0, 1))
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(one.readout.weight, two.readout.weight)
     assert not torch.equal(one.readout.weight, three.readout.weight)
 
 
 def test_validation_is_the_same_every_time_and_by_phase(digits):
-    objective = DigitObjective(small(), digits)
+    objective = GatingObjective(small(), digits)
     model = make_fabric().setup(objective.model)
     with torch.no_grad():
         first, second = objective.validate(model), objective.validate(model)
@@ -170,7 +171,7 @@ def test_validation_is_the_same_every_time_and_by_phase(digits):
 
 
 def test_a_step_follows_the_gradient_of_its_phase_only(digits):
-    objective = DigitObjective(small(reconstruction_weight=0.0), digits)
+    objective = GatingObjective(small(reconstruction_weight=0.0), digits)
     batch, model = objective.batch(0, 0, 0, 1), objective.model
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     before = {name: value.clone() for name, value in model.named_parameters()}
@@ -216,7 +217,7 @@ def test_presets_survive_json_with_the_same_hash(name):
 )
 def test_impossible_recipes_are_refused(digits, changes, message):
     with pytest.raises(InvalidInput, match=message):
-        DigitObjective(dataclasses.replace(small(), **changes), digits)
+        GatingObjective(dataclasses.replace(small(), **changes), digits)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_impossible_recipes_are_refused(digits, changes, message):
 )
 def test_every_precision_is_the_one_that_is_computed_in(tmp_path, digits, precision, kept, used):
     def losses(precision, folder):
-        objective = DigitObjective(small(validation_fraction=0.1), digits)
+        objective = GatingObjective(small(validation_fraction=0.1), digits)
         seen = set()
         for level in objective.model.levels:
             level.conv.register_forward_hook(lambda *arguments: seen.add(arguments[-1].dtype))
@@ -249,7 +250,7 @@ def test_every_precision_is_the_one_that_is_computed_in(tmp_path, digits, precis
 def test_a_precision_that_the_device_lacks_is_refused(tmp_path, digits):
     config = TrainerConfig(device="cpu", precision="16-mixed")
     with pytest.raises(InvalidInput, match="16-mixed"):
-        Trainer(DigitObjective(small(), digits), tmp_path, config).fit()
+        Trainer(GatingObjective(small(), digits), tmp_path, config).fit()
 
 
 @pytest.mark.slow
@@ -259,7 +260,7 @@ def test_the_learning_curve_of_the_published_recipe(tmp_path):
         source="bundled", validation_fraction=0.05, validation_scenes=200
     )
     config = TrainerConfig(epochs=10, max_steps=340, device="cpu", save_every=500)
-    table = Trainer(DigitObjective(recipe), tmp_path, config).fit()
+    table = Trainer(GatingObjective(recipe), tmp_path, config).fit()
     accuracy = table.loc[table["split"] == "train", "accuracy"]
     assert len(accuracy) == 680
     running = accuracy.rolling(40).mean()

@@ -23,7 +23,7 @@ from attnsci.families.object_attention import paper
 from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.zoo import load_model, pretrained_names
 from attnsci.models.weights import save_weights
-from attnsci.papers.output import open_dataset
+from attnsci.recording.datasets import open_dataset
 from attnsci.reproduce import Request, reproduce
 
 TINY = paper.Scale(

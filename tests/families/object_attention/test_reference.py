@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from attnsci.errors import CheckpointError
-from attnsci.families.object_attention.network import ObjectAttention, ObjectAttentionConfig
+from attnsci.families.object_attention.config import ObjectAttentionConfig
+from attnsci.families.object_attention.network import ObjectAttention
+from attnsci.families.object_attention.reference import load_object_attention
 
 # The published weights come in the format of old, whose reader warns of its own insides.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -54,7 +56,7 @@ def test_a_published_file_gives_back_the_network(tmp_path, config, old_format):
         published_names(model),
         _use_new_zipfile_serialization=not old_format,
     )
-    found = ObjectAttention.from_reference(path)
+    found = load_object_attention(path)
     assert found.config == config
     assert not found.training
     for key, value in model.state_dict().items():
@@ -63,7 +65,7 @@ def test_a_published_file_gives_back_the_network(tmp_path, config, old_format):
 
 @pytest.mark.data
 def test_the_published_digit_weights_are_understood(data_root):
-    model = ObjectAttention.from_reference(data_root / "object-attention/paper_mnist_model.pt")
+    model = load_object_attention(data_root / "object-attention/paper_mnist_model.pt")
     assert model.config == ObjectAttentionConfig()
     assert model.levels[0].deconv.bias.item() == pytest.approx(1.086343, abs=1e-6)
     first = model.levels[0].conv.weight
@@ -73,7 +75,7 @@ def test_the_published_digit_weights_are_understood(data_root):
 
 @pytest.mark.data
 def test_the_published_photograph_weights_are_understood(data_root):
-    model = ObjectAttention.from_reference(data_root / "object-attention/paper_coco_model.pt")
+    model = load_object_attention(data_root / "object-attention/paper_coco_model.pt")
     assert model.config == ObjectAttentionConfig(
         channels=(3, 30, 60, 100, 20),
         height=100,
@@ -99,13 +101,13 @@ def test_a_missing_key_is_named(tmp_path, pair_model, missing, message):
     state = published_names(pair_model)
     del state[missing]
     with pytest.raises(CheckpointError, match=message):
-        ObjectAttention.from_reference(saved(tmp_path / "model.pt", state))
+        load_object_attention(saved(tmp_path / "model.pt", state))
 
 
 def test_an_extra_key_is_named(tmp_path, pair_model):
     state = {**published_names(pair_model), "lstm.weight": torch.zeros(2)}
     with pytest.raises(CheckpointError, match=r"not understood \['lstm.weight'\]"):
-        ObjectAttention.from_reference(saved(tmp_path / "model.pt", state))
+        load_object_attention(saved(tmp_path / "model.pt", state))
 
 
 @pytest.mark.parametrize(
@@ -122,19 +124,19 @@ def test_an_extra_key_is_named(tmp_path, pair_model):
 def test_a_wrong_shape_is_named(tmp_path, pair_model, key, shape, message):
     state = {**published_names(pair_model), key: torch.zeros(shape)}
     with pytest.raises(CheckpointError, match=message):
-        ObjectAttention.from_reference(saved(tmp_path / "model.pt", state))
+        load_object_attention(saved(tmp_path / "model.pt", state))
 
 
 def test_a_network_too_deep_for_its_images_is_refused(tmp_path):
     model = ObjectAttention(ObjectAttentionConfig(channels=(1, 2, 2, 2), height=60, width=60))
     with pytest.raises(CheckpointError, match="features"):
-        ObjectAttention.from_reference(saved(tmp_path / "model.pt", published_names(model)))
+        load_object_attention(saved(tmp_path / "model.pt", published_names(model)))
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}, torch.zeros(2), "text", None])
 def test_what_is_no_mapping_of_tensors_is_refused(tmp_path, content):
     with pytest.raises(CheckpointError, match=r"model\.pt"):
-        ObjectAttention.from_reference(saved(tmp_path / "model.pt", content))
+        load_object_attention(saved(tmp_path / "model.pt", content))
 
 
 class Payload:
@@ -154,18 +156,18 @@ def test_code_in_a_file_is_not_run(tmp_path, old_format):
         _use_new_zipfile_serialization=not old_format,
     )
     with pytest.raises(CheckpointError, match="damaged or is no file of tensors"):
-        ObjectAttention.from_reference(path)
+        load_object_attention(path)
     bare = tmp_path / "bare.pt"
     bare.write_bytes(pickle.dumps(Payload(os.fspath(trap))))
     with pytest.raises(CheckpointError):
-        ObjectAttention.from_reference(bare)
+        load_object_attention(bare)
     assert not trap.exists()
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "nothing.pt", tmp_path):
         with pytest.raises(CheckpointError, match="no checkpoint at"):
-            ObjectAttention.from_reference(path)
+            load_object_attention(path)
 
 
 @pytest.mark.parametrize("old_format", [False, True])
@@ -180,13 +182,13 @@ def test_any_damage_is_one_kind_of_error(tmp_path, old_format):
     for damaged in [b"", b"no checkpoint at all", *cuts]:
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match=r"model\.pt"):
-            ObjectAttention.from_reference(path)
+            load_object_attention(path)
     for _ in range(60):
         flipped = bytearray(whole)
         flipped[chance.randrange(1500)] = chance.randrange(256)
         path.write_bytes(flipped)
         try:
-            ObjectAttention.from_reference(path)  # a flip among the values cannot be seen
+            load_object_attention(path)  # a flip among the values cannot be seen
         except CheckpointError:
             refused += 1
     assert refused >= 15

@@ -18,9 +18,8 @@ from attnsci.families.ram.catch_objective import (
 )
 from attnsci.families.ram.catch_recipes import CatchTraining
 from attnsci.families.ram.config import CATCH, MNIST_28, RAMConfig
-from attnsci.families.ram.recipes import trainer_config
 from attnsci.families.zoo import load_model
-from attnsci.training.configs import TrainerConfig
+from attnsci.training.configs import TrainerConfig, fast_trainer
 from attnsci.training.trainer import Trainer
 
 SMALL = RAMConfig(
@@ -206,7 +205,7 @@ def test_it_learns_to_catch_in_a_small_room(tmp_path):
         model, size=6, epochs=1, batches_per_epoch=300, batch_size=64, learning_rate=1e-2,
         leniency_px=1.0, validation_games=1000,
     )  # fmt: skip
-    settings = trainer_config(config, device="cpu", epochs=1, precision="32-true")
+    settings = fast_trainer(config, device="cpu", epochs=1, precision="32-true")
     rows = Trainer(CatchObjective(config), tmp_path, settings).fit()
     start = evaluate_catch(seeded(model), 1000, size=6).caught
     assert start < 0.45 and rows.iloc[-1]["caught"] > 0.62

@@ -21,11 +21,11 @@ from attnsci.families.ram.dram_objective import (
     losses_of,
     policy_loss,
 )
-from attnsci.families.ram.dram_recipes import DRAMTraining, trainer_config
+from attnsci.families.ram.dram_recipes import DRAMTraining
 from attnsci.families.ram.policies import ReplayPolicy
 from attnsci.families.zoo import load_model
 from attnsci.provenance import stable_hash
-from attnsci.training.configs import TrainerConfig
+from attnsci.training.configs import TrainerConfig, fast_trainer
 from attnsci.training.trainer import Trainer
 
 SMALL = DRAMConfig(n_hidden=24, n_maps=8, locator_hidden=16, sigma=0.2)
@@ -212,7 +212,7 @@ def test_settings_fit_each_other(digits):
     with pytest.raises(InvalidInput, match="at least 1 and a batch of 128"):
         DRAMObjective(DRAMTraining(), digits.subset(np.arange(50)))
     assert len({stable_hash(config) for config in PRESETS.values()}) == 2
-    settings = trainer_config(PRESETS["dram-pairs"], device="cpu", max_steps=3)
+    settings = fast_trainer(PRESETS["dram-pairs"], device="cpu", max_steps=3)
     assert (settings.epochs, settings.max_steps) == (PRESETS["dram-pairs"].epochs, 3)
     assert settings.precision in ("bf16-mixed", "32-true")
 
@@ -259,7 +259,7 @@ def test_the_shipped_recipe_learns_in_its_first_epochs(data_root, tmp_path):
     digits = load_mnist("train", "full", root, leave_out_bundled_test=True)
     config = dataclasses.replace(PRESETS["dram-pairs"], epochs=3)
     objective = DRAMObjective(config, digits)
-    Trainer(objective, tmp_path, trainer_config(config, device="cpu")).fit()
+    Trainer(objective, tmp_path, fast_trainer(config, device="cpu")).fit()
     test = DigitPairs(load_mnist("test", "full", root), config.scenes)
     assert evaluate_dram(objective.model.eval(), test, n=2000)["sequence_error"] < 0.35
 

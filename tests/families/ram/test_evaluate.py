@@ -8,7 +8,7 @@ from PIL import Image
 
 from attnsci import cli
 from attnsci.families.ram.evaluate import error_table
-from attnsci.papers.output import open_dataset
+from attnsci.recording.datasets import open_dataset
 
 
 def run(line, capsys):

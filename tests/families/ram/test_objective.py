@@ -23,9 +23,9 @@ from attnsci.families.ram.objective import (
     policy_loss,
     returns_of,
 )
-from attnsci.families.ram.recipes import RAMTraining, trainer_config
+from attnsci.families.ram.recipes import RAMTraining
 from attnsci.provenance import stable_hash
-from attnsci.training.configs import TrainerConfig
+from attnsci.training.configs import TrainerConfig, fast_trainer
 from attnsci.training.trainer import Trainer
 
 SMALL = RAMConfig(n_hidden=32, n_what=16, n_where=16, locator_hidden=8, n_glimpses=4, sigma=0.1)
@@ -287,7 +287,7 @@ def test_settings_fit_each_other():
         assert config.scenes.size == config.size, name
         assert config.model.glimpse_px * 2 ** (config.model.n_scales - 1) <= config.size
     assert len({stable_hash(config) for config in PRESETS.values()}) == len(PRESETS)
-    settings = trainer_config(PRESETS["mnist-28"], device="cpu", max_steps=3)
+    settings = fast_trainer(PRESETS["mnist-28"], device="cpu", max_steps=3)
     assert (settings.epochs, settings.max_steps) == (PRESETS["mnist-28"].epochs, 3)
     assert settings.precision in ("bf16-mixed", "32-true")
 
@@ -301,7 +301,7 @@ def test_too_few_digits_are_refused():
 def test_it_learns_the_bundled_digits(tmp_path, readout):
     model = dataclasses.replace(MNIST_28, readout=readout)
     config = RAMTraining(model, epochs=3, warmup=20, batch_size=64, source="bundled")
-    rows = Trainer(RAMObjective(config), tmp_path, trainer_config(config, device="cpu")).fit()
+    rows = Trainer(RAMObjective(config), tmp_path, fast_trainer(config, device="cpu")).fit()
     scores = rows[rows["split"] == "validation"].iloc[-1]
     assert scores["accuracy"] > 0.65
     assert scores["saturated"] < 0.1
@@ -316,6 +316,6 @@ def test_one_epoch_of_the_recipe_on_all_digits(data_root, tmp_path):
     config = PRESETS["mnist-28"]
     objective = RAMObjective(config, digits)
     steps = objective.n_batches(0)
-    Trainer(objective, tmp_path, trainer_config(config, device="cpu", max_steps=steps)).fit()
+    Trainer(objective, tmp_path, fast_trainer(config, device="cpu", max_steps=steps)).fit()
     test = ClutteredScenes(load_mnist("test", "full", root), config.scenes)
     assert evaluate(objective.model.eval(), test)["accuracy"] > 0.85

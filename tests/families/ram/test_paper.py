@@ -6,7 +6,7 @@ import pytest
 
 from attnsci.errors import InvalidInput
 from attnsci.families.ram import paper
-from attnsci.papers.output import open_dataset
+from attnsci.recording.datasets import open_dataset
 from attnsci.reproduce import Request
 
 TINY = paper.Scale(60, 20, 30, (0.0, 2.0), 1)

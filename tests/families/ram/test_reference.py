@@ -10,6 +10,7 @@ from torch.nn import functional
 from attnsci.data import load_mnist
 from attnsci.errors import CheckpointError
 from attnsci.families.ram.network import RAM
+from attnsci.families.ram.reference import load_ram
 from attnsci.sensors import glimpse
 from attnsci.sensors.glimpse import MAPS
 
@@ -30,7 +31,7 @@ LOGITS = [-4.299, -0.403, 0.047, 0.759, 0.874, -0.644, -11.991, 11.713, -6.341, 
 
 @pytest.fixture(scope="module")
 def reference(data_root):
-    return lambda task: RAM.from_reference(data_root / "ram" / FILES[task])
+    return lambda task: load_ram(data_root / "ram" / FILES[task])
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def test_a_kevinzakka_checkpoint_runs_as_its_own_code(tmp_path, hidden):
     """Its forward pass, written out: crop ⌊(l+1)S/2⌋ of the padded, normalised image."""
     state = kevinzakka_state(hidden)
     torch.save({"epoch": 3, "model_state": state, "best_valid_acc": 98.4}, tmp_path / "kz.pth.tar")
-    model = RAM.from_reference(tmp_path / "kz.pth.tar", n_glimpses=4)
+    model = load_ram(tmp_path / "kz.pth.tar", n_glimpses=4)
     images = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     first = 28 * torch.rand(5, 2, generator=torch.Generator().manual_seed(2))
 
@@ -193,22 +194,22 @@ def test_a_kevinzakka_checkpoint_runs_as_its_own_code(tmp_path, hidden):
 
 def test_damaged_checkpoints_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        RAM.from_reference(tmp_path / "none")
+        load_ram(tmp_path / "none")
     (tmp_path / "noise").write_bytes(b"noise" * 50)
     with pytest.raises(CheckpointError, match="neither HDF5 nor saved by torch"):
-        RAM.from_reference(tmp_path / "noise")
+        load_ram(tmp_path / "noise")
     (tmp_path / "cut").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(40))
     with pytest.raises(CheckpointError, match="damaged"):
-        RAM.from_reference(tmp_path / "cut")
+        load_ram(tmp_path / "cut")
     state = kevinzakka_state(hidden=False)
     missing = {name: value for name, value in state.items() if name != "rnn.h2h.bias"}
     torch.save(missing, tmp_path / "missing")
     with pytest.raises(CheckpointError, match=r"missing \['rnn.h2h.bias'\]"):
-        RAM.from_reference(tmp_path / "missing")
+        load_ram(tmp_path / "missing")
     wrong = {**state, "rnn.h2h.weight": torch.zeros(256, 200)}
     torch.save(wrong, tmp_path / "wrong")
     with pytest.raises(CheckpointError, match="does not fit"):
-        RAM.from_reference(tmp_path / "wrong")
+        load_ram(tmp_path / "wrong")
     torch.save({**state, "sensor.fc1.weight": torch.zeros(128, 65)}, tmp_path / "odd")
     with pytest.raises(CheckpointError, match="glimpses of 65 values"):
-        RAM.from_reference(tmp_path / "odd")
+        load_ram(tmp_path / "odd")

@@ -10,7 +10,7 @@ from attnsci.families.what_where.commands import Train, TrainWhere
 from attnsci.families.what_where.recipes import PRESETS
 from attnsci.families.what_where.where_recipes import PRESETS as WHERE_PRESETS
 from attnsci.families.zoo import load_model
-from attnsci.papers.output import open_dataset
+from attnsci.recording.datasets import open_dataset
 
 TINY = (
     "--source bundled --batch-size 20 --batches-per-epoch 3 --validation-scenes 20 --device cpu "

@@ -15,10 +15,10 @@ from attnsci.families.what_where.recipes import (
     FAINT,
     PRESETS,
     NoisyDigitsTraining,
-    trainer_config,
 )
 from attnsci.families.what_where.transformer_config import PRESETS as TRANSFORMERS
 from attnsci.families.zoo import load_model
+from attnsci.training.configs import fast_trainer
 from attnsci.training.trainer import Trainer
 
 SMALL = NoisyDigitsTraining(
@@ -114,7 +114,7 @@ def test_transformers_train_from_measured_features(digits, name, tmp_path):
     )  # fmt: skip
     objective = NoisyDigitsObjective(recipe, digits)
     before = {k: v.clone() for k, v in objective.model.state_dict().items()}
-    settings = trainer_config(recipe, max_steps=2, device="cpu", precision="32-true")
+    settings = fast_trainer(recipe, max_steps=2, device="cpu", precision="32-true")
     rows = Trainer(objective, tmp_path, settings).fit()
     last = rows[rows["split"] == "validation"].iloc[-1]
     assert 0 <= last["landing_error"] < 60
@@ -146,7 +146,7 @@ def test_strain_and_clipping_are_in_the_update(digits, tmp_path):
     with torch.no_grad():
         last.bias.fill_(5.0)
     before = [p.detach().clone() for p in objective.model.parameters()]
-    settings = trainer_config(recipe, max_steps=1, device="cpu", precision="32-true")
+    settings = fast_trainer(recipe, max_steps=1, device="cpu", precision="32-true")
     rows = Trainer(objective, tmp_path, settings).fit()
     assert rows["strain"].iloc[0] == pytest.approx((5 - STRAIN_FREE) ** 2, rel=1e-3)
     moved = [a - b for a, b in zip(before, objective.model.parameters(), strict=True)]
@@ -160,7 +160,7 @@ def test_what_learns_centred_digits_in_noise(data_root, tmp_path):
     """As a short training of the specification does: .75 and more after 600 batches."""
     recipe = NoisyDigitsTraining(noise=1.0, batches_per_epoch=600, warmup=0, final_rate=1.0)
     objective = NoisyDigitsObjective(recipe)
-    settings = trainer_config(recipe, max_steps=600, device="cpu", precision="32-true")
+    settings = fast_trainer(recipe, max_steps=600, device="cpu", precision="32-true")
     rows = Trainer(objective, tmp_path, settings).fit()
     assert rows[rows["split"] == "validation"].iloc[-1]["accuracy_central"] >= 0.75
 

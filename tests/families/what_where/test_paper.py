@@ -8,7 +8,7 @@ import pytest
 
 from attnsci.errors import InvalidInput
 from attnsci.families.what_where import paper
-from attnsci.papers.output import open_dataset
+from attnsci.recording.datasets import open_dataset
 from attnsci.reproduce import Request
 
 TINY = paper.Scale(60, 12, 9, 6)

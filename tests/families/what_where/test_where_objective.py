@@ -13,8 +13,9 @@ from attnsci.errors import InvalidInput
 from attnsci.families.what_where.config import WhereConfig
 from attnsci.families.what_where.pathways import WhatNet
 from attnsci.families.what_where.where_objective import WhereObjective, landing_accuracy
-from attnsci.families.what_where.where_recipes import PRESETS, WhereTraining, trainer_config
+from attnsci.families.what_where.where_recipes import PRESETS, WhereTraining
 from attnsci.families.zoo import load_model
+from attnsci.training.configs import fast_trainer
 from attnsci.training.trainer import Trainer
 
 SMALL = WhereTraining(
@@ -79,7 +80,7 @@ def test_only_where_learns(digits, tmp_path):
     torch.manual_seed(0)
     objective = WhereObjective(SMALL, digits, WhatNet(hidden=16))
     what = {name: value.clone() for name, value in objective.what.state_dict().items()}
-    settings = trainer_config(SMALL, max_steps=4, device="cpu", precision="32-true")
+    settings = fast_trainer(SMALL, max_steps=4, device="cpu", precision="32-true")
     rows = Trainer(objective, tmp_path, settings).fit()
     assert all(torch.equal(what[k], v) for k, v in objective.what.state_dict().items())
     valid = rows[rows["split"] == "validation"]
