@@ -18,7 +18,7 @@ from attnsci.errors import InvalidInput
 from attnsci.gaze import from_arrays, from_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths import crop
-from attnsci.statistics import bootstrap as statistics
+from attnsci.statistics import estimates as statistics
 
 VIEWING = Viewing(400, 300, px_per_deg=10)
 QUICK = {"n_permutations": 60, "n_walks": 4, "n_resamples": 200}

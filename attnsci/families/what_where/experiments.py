@@ -21,7 +21,7 @@ from attnsci.data.digits import Digits
 from attnsci.data.noisy_scenes import noisy_digits
 from attnsci.families.what_where.measure import BATCH, Classify
 from attnsci.families.what_where.published import PROFILE_EDGES_PX
-from attnsci.statistics.bootstrap import bootstrap, bootstrap_mean
+from attnsci.statistics.estimates import bootstrap, bootstrap_mean
 from attnsci.statistics.proportions import accuracy, base_rate
 from attnsci.statistics.significance import wilson
 
