@@ -195,7 +195,7 @@ def test_absent_damaged_and_foreign_files_are_checkpoint_errors(tmp_path):
     with pytest.raises(CheckpointError, match="does not say that it holds an ObjectAttention"):
         load_model(path)
     save_weights(path, torch.nn.Linear(2, 2), {"model": "Linear"})
-    with pytest.raises(CheckpointError, match="RAM network; it says 'Linear'"):
+    with pytest.raises(CheckpointError, match="WhereNet network; it says 'Linear'"):
         load_model(path)
 
 
