@@ -22,7 +22,7 @@ from .geometry import Viewing
 from .recording.recorder import Recorder, record
 from .recording.recording import Recording, open_recording
 from .recording.sites import Site
-from .reproduce import reproduce
+from .reproduction import reproduce
 from .scanpaths.comparison import compare
 from .scanpaths.formats.io import read_scanpaths, write_scanpaths
 from .scanpaths.pairs import similarity

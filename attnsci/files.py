@@ -184,7 +184,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def claim(path: str | os.PathLike[str]) -> Iterator[None]:
+def claim(path: str | os.PathLike[str] | None) -> Iterator[None]:
     """Hold `path`, a folder or store that a run writes, so that no second run can mix with it.
 
     The lock stands beside `path` as ``.NAME.lock`` and names its owner. It is the system's: it
@@ -194,8 +194,8 @@ def claim(path: str | os.PathLike[str]) -> Iterator[None]:
 
     Parameters
     ----------
-    path : path-like
-        What is about to be written; it need not exist.
+    path : path-like or None
+        What is about to be written; it need not exist. None where nothing is.
 
     Raises
     ------
@@ -211,6 +211,9 @@ def claim(path: str | os.PathLike[str]) -> Iterator[None]:
     >>> with claim(out), claim(out):
     ...     out.mkdir()
     """
+    if path is None:
+        yield
+        return
     target = Path(os.path.realpath(path))
     owner = os.getpid(), threading.get_ident()
     if _claims.get(target) == owner:

@@ -287,7 +287,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 
 def test_reproduce_hands_on_what_was_asked(monkeypatch, capsys, tmp_path):
-    import attnsci.reproduce as module
+    import attnsci.reproduction as module
 
     asked = []
 

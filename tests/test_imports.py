@@ -37,11 +37,11 @@ ARROWS: dict[str, set[str]] = {
 }  # fmt: skip
 BELOW = set(ARROWS)
 ARROWS["families"] = BELOW
-ARROWS["reproduce"] = {*BELOW, "families"}
-ARROWS["commands"] = {*BELOW, "families", "reproduce"}
+ARROWS["reproduction"] = {*BELOW, "families"}
+ARROWS["commands"] = {*BELOW, "families", "reproduction"}
 ARROWS["cli"] = {"families", "commands", "training"}
 ARROWS["__main__"] = {"cli"}
-ARROWS["__init__"] = {*BELOW, "families", "reproduce"}
+ARROWS["__init__"] = {*BELOW, "families", "reproduction"}
 NO_TORCH = ("analysis", "scanpaths", "plotting")
 
 

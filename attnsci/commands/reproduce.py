@@ -47,8 +47,8 @@ class Reproduce:
     """Where to compute; auto takes an accelerator if there is one."""
 
     def run(self) -> None:
-        """Call `attnsci.reproduce.reproduce` and print its tables of results."""
-        from attnsci.reproduce import reproduce
+        """Call `attnsci.reproduction.reproduce` and print its tables of results."""
+        from attnsci.reproduction import reproduce
 
         written = reproduce(
             papers=None if self.paper is None else [self.paper],

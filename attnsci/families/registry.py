@@ -100,13 +100,16 @@ FAMILIES: dict[str, Family] = {
             "CatchRAM": ("ram.catch:CatchRAM", "ram.config:RAMConfig"),
             "DRAM": ("ram.dram:DRAM", "ram.dram_config:DRAMConfig"),
         },
+        readers=dict.fromkeys(
+            (".chainermodel", ".hdf5", ".h5", ".ckpt", ".tar"), "ram.reference:load_ram"
+        ),
         recipes={
             "ram": Recipe("ram.recipes:PRESETS", "ram.objective:RAMObjective"),
             "ram-dram": Recipe("ram.dram_recipes:PRESETS", "ram.dram_objective:DRAMObjective"),
             "ram-catch": Recipe("ram.catch_recipes:PRESETS", "ram.catch_objective:CatchObjective"),
         },
         commands={"evaluate": {"ram": "ram.commands:Evaluate"}},
-        papers={"ram": "ram.paper:reproduce"},
+        papers={"ram": "ram.paper:PAPER"},
     ),
     "what-where": Family(
         networks={

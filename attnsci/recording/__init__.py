@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "collect": ["classifier", "collect"],
+        "responses": ["classifier", "collect"],
         "datasets": ["open_dataset", "save_dataset"],
         "hooks": ["tap"],
         "recorder": ["Recorder", "record"],

@@ -54,7 +54,7 @@ def _generate(asked: "ScanpathGenerate") -> tuple[Path, int]:
         recover(kept)
         if not kept.exists():
             photograph = read_image(file)
-            frame = _look_at(photograph, look, asked)
+            frame = look_at(photograph, look, asked)
             save_table(frame, kept)  # last, so that a killed run does this image again
         parts.append(pd.read_csv(kept, dtype={"image": str, "observer": str}))
     table = pd.concat(parts, ignore_index=True)
@@ -130,7 +130,7 @@ def _looker(asked: "ScanpathGenerate") -> Any:
     return NeVA(Classification(folded(network).to(device)), fovea, config)
 
 
-def _look_at(photograph: Photograph, look: Any, asked: "ScanpathGenerate") -> pd.DataFrame:
+def look_at(photograph: Photograph, look: Any, asked: "ScanpathGenerate") -> pd.DataFrame:
     """Look at one photograph; draw it, and return the scanpath in its own pixels."""
     side = asked.side
     if asked.model == "neva" and asked.task == "reconstruction":

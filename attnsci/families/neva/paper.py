@@ -26,7 +26,7 @@ from attnsci.papers.output import save_results, save_table
 from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.recording.datasets import save_dataset
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 
 TITLE = "NeVA: task-driven scanpaths on photographs"
 DENOISER, POLICY = "dncnn-foveated", "neva-policy-classification"

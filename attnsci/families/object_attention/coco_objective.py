@@ -63,7 +63,7 @@ class CocoObjective(GradientObjective):
     """
 
     score = "balanced_accuracy"
-    forward_methods = ("phase", "run")
+    forward_methods: tuple[str, ...] = ("phase", "run")
     weights_stream = _WEIGHTS
 
     def __init__(

@@ -42,7 +42,7 @@ from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.provenance import state_hash
 from attnsci.recording.datasets import save_dataset
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 from attnsci.training.configs import fast_trainer
 from attnsci.training.report import train_and_draw
 

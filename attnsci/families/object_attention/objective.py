@@ -56,7 +56,7 @@ class GatingObjective(DigitObjective):
     """
 
     network = ObjectAttention
-    forward_methods = ("phase",)
+    forward_methods: tuple[str, ...] = ("phase",)
     first_stream, weights_stream = 0, 4
 
     def scenes(self, digits: Digits, seed: tuple[int, ...]) -> DigitScenes:

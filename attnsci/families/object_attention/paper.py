@@ -42,7 +42,7 @@ from attnsci.plotting.save import save_figure
 from attnsci.plotting.scenes import plot_gallery
 from attnsci.plotting.style import style
 from attnsci.recording.datasets import save_dataset
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 
 TITLE = "Object-based attention by internal gating: digits"
 DISTRACTOR = 501

@@ -81,7 +81,7 @@ class CatchObjective(GradientObjective):
 
     network = CatchRAM
     score = "caught"
-    forward_methods = ("play",)
+    forward_methods: tuple[str, ...] = ("play",)
     watch = WATCH
     weights_stream = _WEIGHTS
 

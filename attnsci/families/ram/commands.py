@@ -9,6 +9,7 @@ from typing import Literal
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.files import claim
 from attnsci.training.configs import Device, Source
 
 Task = Literal["mnist-28", "translated-60", "cluttered-60", "cluttered-100"]
@@ -54,6 +55,7 @@ class Evaluate:
 
     def run(self) -> None:
         """Show the scenes, print the table and write what was asked for."""
-        from attnsci.families.ram.evaluate import run_evaluate
+        from attnsci.families.ram.evaluate import evaluate_glimpses
 
-        print(run_evaluate(self))
+        with claim(self.out):
+            print(evaluate_glimpses(**vars(self)))

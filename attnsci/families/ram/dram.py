@@ -131,7 +131,7 @@ class DRAM(GlimpseModel[DRAMRollout]):
         n = self.config.n_glimpses if wanted is None else wanted
         return int(check_positive("n_glimpses", n, integer=True))
 
-    def _look_at(
+    def look_at(
         self,
         images: Tensor,
         draws: Draws,
@@ -140,6 +140,7 @@ class DRAM(GlimpseModel[DRAMRollout]):
         n_samples: int,
         offset: int = 0,
     ) -> DRAMRollout:
+        """Look at images that are `offset` images into the call."""
         config = self.config
         if images.shape[1] != config.channels:
             raise InvalidInput(

@@ -78,7 +78,7 @@ class DRAMObjective(DigitObjective):
 
     network = DRAM
     score = "sequence_accuracy"
-    forward_methods = ("rollout",)
+    forward_methods: tuple[str, ...] = ("rollout",)
     watch = WATCH
 
     def scenes(self, digits: Digits, seed: tuple[int, ...]) -> DigitPairs:

@@ -59,7 +59,7 @@ class GlimpseModel(nn.Module, abc.ABC, Generic[R]):
         """Return how many glimpses there will be."""
 
     @abc.abstractmethod
-    def _look_at(
+    def look_at(
         self,
         images: Tensor,
         draws: Draws,
@@ -114,7 +114,7 @@ class GlimpseModel(nn.Module, abc.ABC, Generic[R]):
         glimpses = self._n_glimpses(n_glimpses)
         check_positive("n_samples", n_samples, integer=True)
         draws = Draws.from_generator(generator, len(images) * n_samples, glimpses)
-        return self._look_at(images, draws, first, self._policy(policy), n_samples)
+        return self.look_at(images, draws, first, self._policy(policy), n_samples)
 
     @staticmethod
     def _policy(policy: Learned | str | Policy) -> Learned | Policy:
@@ -226,7 +226,7 @@ class GlimpseModel(nn.Module, abc.ABC, Generic[R]):
             for i in range(0, len(images), chunk):
                 part = slice(i, i + chunk)
                 draws = Draws.from_names(names[part], seed, n_samples, glimpses)
-                rollout = self._look_at(
+                rollout = self.look_at(
                     images[part], draws, None if start is None else start[part], chosen,
                     n_samples, i,
                 )  # fmt: skip

@@ -115,7 +115,7 @@ class RAM(GlimpseModel[Rollout]):
             )
         return n
 
-    def _look_at(
+    def look_at(
         self,
         images: Tensor,
         draws: Draws,

@@ -119,7 +119,7 @@ class RAMObjective(DigitObjective):
     """
 
     network = RAM
-    forward_methods = ("rollout",)
+    forward_methods: tuple[str, ...] = ("rollout",)
     watch = WATCH
 
     def scenes(self, digits: Digits, seed: tuple[int, ...]) -> ClutteredScenes:

@@ -48,7 +48,7 @@ from attnsci.papers.steps import announced
 from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.recording.datasets import save_dataset
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 from attnsci.statistics.proportions import base_rate
 
 TITLE = "What and Where against spatial transformers: acuity over the visual field"

@@ -7,7 +7,7 @@ from attnsci.families.what_where.objective import NoisyDigitsObjective
 from attnsci.families.what_where.recipes import PRESETS, NoisyDigitsTraining
 from attnsci.families.what_where.where_objective import WhereObjective
 from attnsci.families.what_where.where_recipes import WHERE
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 from attnsci.training.configs import fast_trainer
 from attnsci.training.trainer import Trainer
 

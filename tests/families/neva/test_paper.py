@@ -11,7 +11,7 @@ from attnsci.families.neva.config import NeVAConfig
 from attnsci.families.neva.stimuli import Pictures, bundled, fovea_for, osie
 from attnsci.families.neva.tasks import BlurEnergy, Classification
 from attnsci.recording.datasets import open_dataset
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 
 TINY = paper.Scale(3, False, (0.0, 1.0), 48, 3, 48, 24, 50)
 

@@ -18,7 +18,7 @@ from attnsci.families.object_attention import coco_experiments, coco_paper, pape
 from attnsci.families.object_attention.coco_results import _GATES, _SCORES
 from attnsci.models.weights import save_weights
 from attnsci.recording.datasets import open_dataset
-from attnsci.reproduce import Request, reproduce
+from attnsci.reproduction import Request, reproduce
 
 TINY = coco_paper.Scale(
     photographs=20,

@@ -24,7 +24,7 @@ from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.zoo import load_model, pretrained_names
 from attnsci.models.weights import save_weights
 from attnsci.recording.datasets import open_dataset
-from attnsci.reproduce import Request, reproduce
+from attnsci.reproduction import Request, reproduce
 
 TINY = paper.Scale(
     scenes=24,

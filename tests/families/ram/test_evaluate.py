@@ -17,30 +17,30 @@ def run(line, capsys):
     return code, out, err
 
 
-def shown(right, n_samples=1):
-    """Answers (stimulus, glimpse) of two classes, right or wrong; label 1."""
+def answers(right, n_samples=1):
+    """Answers (stimulus, time) of two classes, right or wrong; label 1."""
     right = np.asarray(right, float)
     logits = np.stack([1 - right, right], -1) * 3
     n = len(right)
     return xr.Dataset(
-        {"logits": (("stimulus", "glimpse", "class"), logits)},
+        {"logits": (("stimulus", "time", "class"), logits)},
         coords={
-            "label": ("stimulus", np.ones(n, int)), "glimpse": np.arange(1, right.shape[1] + 1),
-            "scene": ("stimulus", np.arange(n) // n_samples),
+            "label": ("stimulus", np.ones(n, int)), "time": np.arange(right.shape[1]),
+            "index": ("stimulus", np.arange(n) // n_samples),
             "sample": ("stimulus", np.arange(n) % n_samples),
         },
     )  # fmt: skip
 
 
 def test_errors_by_hand():
-    table = error_table(shown([[0, 1], [0, 1], [1, 1], [0, 0]]))
+    table = error_table(answers([[0, 1], [0, 1], [1, 1], [0, 0]]))
     assert table["error"].tolist() == [75, 25] and table["n"].tolist() == [4, 4]
     # Wilson's interval of 1 in 4.
     assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([4.559, 69.936], abs=1e-3)
 
 
 def test_the_unit_of_several_looks_is_the_scene():
-    table = error_table(shown([[1, 1], [0, 1], [0, 0], [1, 0], [1, 1], [1, 1]], n_samples=2))
+    table = error_table(answers([[1, 1], [0, 1], [0, 0], [1, 0], [1, 1], [1, 1]], n_samples=2))
     assert table["glimpse"].tolist() == ["1", "2", "all looks"]
     assert table["error"].tolist() == pytest.approx([100 / 3, 100 / 3, 100 / 3])
     assert table["n"].tolist() == [3, 3, 3]

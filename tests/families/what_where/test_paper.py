@@ -9,7 +9,7 @@ import pytest
 from attnsci.errors import InvalidInput
 from attnsci.families.what_where import paper
 from attnsci.recording.datasets import open_dataset
-from attnsci.reproduce import Request
+from attnsci.reproduction import Request
 
 TINY = paper.Scale(60, 12, 9, 6)
 

@@ -7,7 +7,7 @@ import pytest
 
 from attnsci import reproduce as module
 from attnsci.errors import InvalidInput, UnknownName
-from attnsci.reproduce import PAPERS, SCALES, Request, reproduce
+from attnsci.reproduction import PAPERS, SCALES, Request, reproduce
 
 
 @pytest.fixture
