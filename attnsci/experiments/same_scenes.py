@@ -27,7 +27,8 @@ class Rivals:
         models = {name: getattr(ask, "model", None) for name, ask in self.asks.items()}
         self.model = nn.ModuleList(m for m in models.values() if isinstance(m, nn.Module))
         self.settings = {
-            name: getattr(ask, "settings", None) or {"ask": ask} for name, ask in self.asks.items()
+            name: ask if getattr(ask, "settings", None) is None else ask.settings
+            for name, ask in self.asks.items()
         }
         self.names: tuple[str, ...] = ()
         """Of the conditions of all models, once they have answered."""
@@ -99,7 +100,7 @@ def recognition(
     rivals = Rivals(asks)
     responses = collect(rivals, stimuli, **how)
     correct = (responses["prediction"] == responses["label"]).transpose("model", "stimulus")
-    correct = correct.assign_coords(model=list(rivals.names))
+    correct = correct.drop_attrs().assign_coords(model=list(rivals.names))
     rows = [
         row(ACCURACY, wilson(int(right.sum()), right.size), n_of, model=str(right["model"].values))
         for right in correct

@@ -47,6 +47,7 @@ class Evaluate:
 
     def run(self) -> None:
         """Show the scenes, print the profile and write what was asked for."""
-        from attnsci.families.what_where.evaluate import run_evaluate
+        from attnsci.families.what_where.evaluate import map_network
 
-        print(run_evaluate(self))
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        print(map_network(settings.pop("model"), **settings))
