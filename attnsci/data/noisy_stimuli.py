@@ -45,7 +45,7 @@ class NoisyScenes:
         return len(self.digits)
 
     def __getitem__(self, index: Any) -> NoisyDigits:
-        """Return a batch; to its metadata ``x`` and ``y`` are added, the digit's middle in pixels."""
+        """Return a batch, with the digit's middle in pixels, ``x`` and ``y``, in its metadata."""
         digits = self.digits.subset(np.atleast_1d(np.arange(len(self))[index]))
         batch = noisy_digits(
             digits.images, digits.labels, digits.index, mode=self.mode, seed=self.seed,

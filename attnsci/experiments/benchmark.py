@@ -87,8 +87,9 @@ class DistantDigits:
             name: torch.cat([part.metadata[name] for part in parts])
             for name in ("label", "index", "x", "y")
         }
-        metadata["contrast"] = torch.as_tensor(np.take(self.contrasts, cell // len(self.radii_px)))
-        metadata["eccentricity"] = torch.as_tensor(np.take(self.radii_px, cell % len(self.radii_px)))
+        contrast, radius = np.divmod(cell, len(self.radii_px))
+        metadata["contrast"] = torch.as_tensor(np.take(self.contrasts, contrast))
+        metadata["eccentricity"] = torch.as_tensor(np.take(self.radii_px, radius))
         return Stimuli(torch.cat([part.image for part in parts]), metadata)
 
     def _scenes(self, cell: int) -> NoisyScenes:
@@ -316,11 +317,10 @@ def calibration(data: xr.Dataset) -> Outcome:
             for name in ("confidence", "correct")
         )
         error = calibration_error(confidence, correct, n_resamples=200)
-        ends, alone = (float(error[name]) for name in ("ece", "low", "high")), error["calibrated"]
-        note = f"noise alone makes {float(alone):.3f}"
-        n = confidence.size
-        rows.append(row(CALIBRATION, Share(*ends, n), "scenes", model=model, note=note))
-        rows.append(row(NOISE_ALONE, Share(float(alone), n=n), "scenes", model=model))
+        ece, low, high, alone = (float(error[k]) for k in ("ece", "low", "high", "calibrated"))
+        n, note = confidence.size, f"noise alone makes {alone:.3f}"
+        rows.append(row(CALIBRATION, Share(ece, low, high, n), "scenes", model=model, note=note))
+        rows.append(row(NOISE_ALONE, Share(alone, n=n), "scenes", model=model))
         bins = reliability(confidence, correct)
         named = bins[["accuracy", "low", "high", "n"]].assign_coords(confidence=bins["probability"])
         tables.append(cells(RELIABILITY, named, "accuracy", "scenes", model=model))
@@ -352,8 +352,9 @@ def saccades_that_help(data: xr.Dataset, name: str) -> Outcome:
             for part in (after["gain"], helps)
         )
         table = go_nogo_table(gain, better, n_resamples=200)
-        ends = (float(table[f"d_prime{end}"]) for end in ("", "_low", "_high"))
-        rows.append(row(D_PRIME, Share(*ends, gain.size), "scenes", contrast=float(contrast)))
+        d_prime, low, high = (float(table[f"d_prime{end}"]) for end in ("", "_low", "_high"))
+        share = Share(d_prime, low, high, gain.size)
+        rows.append(row(D_PRIME, share, "scenes", contrast=float(contrast)))
     return tabled(rows)
 
 

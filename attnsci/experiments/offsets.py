@@ -300,8 +300,8 @@ def anisotropy(
     index = bootstrap_anisotropy(
         _share(correct), edges_px, chance=base_rate(correct["label"]), n_resamples=n_resamples
     ).sel(quantity="accuracy")
-    ends = (float(index[name]) for name in ("hva", "hva_low", "hva_high"))
-    return tabled([row(ANISOTROPY, Share(*ends, correct.sizes["stimulus"]), "digits")])
+    hva, low, high = (float(index[name]) for name in ("hva", "hva_low", "hva_high"))
+    return tabled([row(ANISOTROPY, Share(hva, low, high, correct.sizes["stimulus"]), "digits")])
 
 
 def agreement(accuracy: xr.DataArray, published: xr.DataArray) -> Outcome:

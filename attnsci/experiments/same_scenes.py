@@ -20,7 +20,7 @@ class Rivals:
     """Several models as one ask: they see the very same scenes, which are made but once."""
 
     def __init__(self, asks: Mapping[str, Any]) -> None:
-        self.asks = {
+        self.asks: dict[str, Any] = {
             name: classifier(ask) if isinstance(ask, nn.Module) else ask
             for name, ask in asks.items()
         }
@@ -34,6 +34,7 @@ class Rivals:
         """Of the conditions of all models, once they have answered."""
 
     def __call__(self, batch: Any, rows: slice) -> Response:
+        """Return ``prediction``, ``confidence``, ``location`` and ``gain`` by model."""
         answers = dict(
             answer for name, ask in self.asks.items() for answer in _answers(name, ask, batch, rows)
         )

@@ -20,13 +20,12 @@ N_SACCADES = 3
 class Central:
     """What, which sees the middle of a scene: ``logits``."""
 
-    dims = {"logits": ("class",)}
-
     def __init__(self, model: WhatNet) -> None:
         self.model = model
         self.settings: dict[str, Any] = {}
 
     def __call__(self, batch: Any, rows: slice) -> Response:
+        """Return what it says."""
         image = middle(to_model(batch.image, self.model), self.model.config.image_px)
         return {"logits": (("class",), self.model(image))}
 
@@ -38,8 +37,6 @@ class Transforms:
     device is fast at it; log-polar networks are quick as it is.
     """
 
-    dims = {"logits": ("class",), "location": ("coordinate",)}
-
     def __init__(self, model: SpatialTransformer) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = next(model.parameters()).device
@@ -47,6 +44,7 @@ class Transforms:
         self.settings = {"bfloat16": self.half}
 
     def __call__(self, batch: Any, rows: slice) -> Response:
+        """Return what it says, and where it looks."""
         image = to_model(batch.image, self.model)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             rollout = self.model.rollout(image)
@@ -63,13 +61,12 @@ class Saccades:
     the saccade there; NaN of the first fixation, which is given.
     """
 
-    dims = {"logits": ("time", "class"), "location": ("time", "coordinate"), "gain": ("time",)}
-
     def __init__(self, model: WhatWhere, n_saccades: int = N_SACCADES) -> None:
         self.model, self.n_saccades = model, n_saccades
         self.settings = {"n_saccades": n_saccades, "looks": model.config}
 
     def __call__(self, batch: Any, rows: slice) -> Response:
+        """Return what it says, where it looks and why, fixation by fixation."""
         image = to_model(batch.image, self.model)
         rollout = self.model.rollout(image, n_saccades=self.n_saccades)
         unknown = rollout.gain.new_full((len(image), 1), torch.nan)
@@ -83,13 +80,12 @@ class Saccades:
 class Oracle:
     """What, told where the digit is: ``logits`` at ``x`` and ``y`` of the stimuli."""
 
-    dims = {"logits": ("class",)}
-
     def __init__(self, model: WhatWhere) -> None:
         self.model = model
         self.settings = {"looks": model.config}
 
     def __call__(self, batch: Any, rows: slice) -> Response:
+        """Return what it says."""
         image = to_model(batch.image, self.model)
         places = torch.stack([batch.metadata["x"], batch.metadata["y"]], 1).to(image)
         rollout = self.model.rollout(image, first=places, n_saccades=0)
@@ -99,13 +95,12 @@ class Oracle:
 class Glimpses:
     """A network that takes glimpses, the first in the middle: ``logits`` after each."""
 
-    dims = {"logits": ("time", "class")}
-
     def __init__(self, model: Any) -> None:
         self.model = model
         self.settings = {"policy": "mean", "first": "centre"}
 
     def __call__(self, batch: Any, rows: slice) -> Response:
+        """Return what it says, glimpse by glimpse."""
         image = to_model(batch.image, self.model)
         centre = image.new_tensor([image.shape[-1] / 2, image.shape[-2] / 2])
         rollout: Any = self.model.rollout(image, first=centre, policy="mean")

@@ -5,10 +5,12 @@ so that ``--help`` answers at once.
 """
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.files import claim
 from attnsci.training.configs import Device, Source
 
 
@@ -50,4 +52,5 @@ class Evaluate:
         from attnsci.families.what_where.evaluate import map_network
 
         settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        print(map_network(settings.pop("model"), **settings))
+        with nullcontext() if self.out is None else claim(self.out):
+            print(map_network(settings.pop("model"), **settings))

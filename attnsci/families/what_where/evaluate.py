@@ -20,7 +20,6 @@ from attnsci.experiments.outcome import Outcome
 from attnsci.families.what_where.asks import ask_of
 from attnsci.families.what_where.figures import one_map
 from attnsci.families.zoo import load_model
-from attnsci.files import claim
 from attnsci.models.weights import Pretrained
 from attnsci.papers.output import save_table
 from attnsci.plotting.save import save_figure
@@ -67,8 +66,6 @@ def map_network(
     ------
     InvalidInput
         If the network names no digit in square scenes.
-    InUse
-        If another process writes to `out`.
     """
     target, pretrained = pick_device(device), load_model(name)
     pretrained.model.to(target)
@@ -109,11 +106,10 @@ def map_network(
             "network": pretrained.record, "data": digits.provenance(), "stimuli": kind,
             "contrast": contrast, "seed": seed,
         }  # fmt: skip
-        with claim(out):
-            with style():
-                save_figure(one_map(named), out / "map")
-            save_table(profile, out / "profile.csv")
-            save_dataset(correct.to_dataset(name="correct"), out / "map.zarr", facts)
+        with style():
+            save_figure(one_map(named), out / "map")
+        save_table(profile, out / "profile.csv")
+        save_dataset(correct.to_dataset(name="correct"), out / "map.zarr", facts)
         lines.append(f"Written to {out}")
     return "\n".join(lines)
 

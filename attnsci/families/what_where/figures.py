@@ -277,7 +277,7 @@ def benchmark_as_published(outcomes: Outcomes) -> Figure:
 
 
 def _benchmark(outcome: Outcome, matched: Outcome) -> Figure:
-    """Draw accuracy by eccentricity and contrast: ours above, published below; models as matched."""
+    """Draw accuracy by eccentricity and contrast: ours above, published below."""
     table, published = outcome.at(quantity=ACCURACY), published_numbers(ACCURACY)
     titles = list(dict.fromkeys(matched.at(quantity=ACCURACY)["model"]))
     contrasts = sorted(table["contrast"].unique(), reverse=True)

@@ -1,4 +1,4 @@
-"""Pictures of scenes, of what transformers look at, and of what retinas leave, as labelled arrays."""
+"""Pictures of scenes, of what transformers look at, and of what retinas leave, as arrays."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -122,7 +122,7 @@ def outline(matrix: torch.Tensor, size: int) -> np.ndarray:
 
 @torch.no_grad()
 def sensors(digits: Digits, seed: int) -> xr.Dataset:
-    """Return one scene, and what is left of it in the features of three retinas, each with a title."""
+    """Return one scene, and what the features of three retinas leave of it, with titles."""
     row, stream = len(digits) // 2, (seed, _EXAMPLES)
     scene = _scene(digits, row, 128, stream, radius=20.0).image
     narrow, wide, inner = PoloRetina(), PoloRetina(POLO_85_OUTER), PoloRetina(POLO_85_INNER)

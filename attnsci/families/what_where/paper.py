@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -182,12 +181,12 @@ def _joined(outcomes: Iterable[Outcome], **data: xr.Dataset) -> Outcome:
 
 
 def _examples(run: Run, subject: Subject) -> Outcome:
-    """What do scenes of both sizes look like, by contrast and noise?"""
+    """Show scenes of both sizes, by contrast and noise."""
     return tabled([], examples=galleries.examples(subject.digits, run.seed))
 
 
 def _training(run: Run, subject: Subject) -> Outcome:
-    """How did the networks learn? Their weights carry the curves."""
+    """Show how the networks learned, by the curves that their weights carry."""
     rows = []
     for name in subject.curves:
         record = subject.networks[name].record
@@ -203,7 +202,7 @@ def _training(run: Run, subject: Subject) -> Outcome:
 
 
 def _scores(run: Run, subject: Subject) -> Outcome:
-    """How often are small networks right, the digit in the middle and anywhere?"""
+    """Score the small networks, the digit in the middle and anywhere."""
     digits = subject.digits.spread(run.scale.scores)
     tables, answers = [], []
     for k, (scenes, place) in enumerate(_PLACES.items()):
@@ -224,7 +223,7 @@ def _scores(run: Run, subject: Subject) -> Outcome:
 
 
 def _difference(run: Run, subject: Subject) -> Outcome | None:
-    """By how much does the transformer beat What on the same scenes, in the same noise?"""
+    """Compare the transformer with What on the same scenes, in the same noise."""
     correct = run.outcomes["scores"].data["scores"]["correct"]
     groups = [subject.alike(architecture=kind, noise=MATCHED) for kind in ("STN", "What")]
     if not all(groups):
@@ -238,7 +237,7 @@ def _difference(run: Run, subject: Subject) -> Outcome | None:
 
 
 def _maps(run: Run, subject: Subject) -> Outcome:
-    """How well is a digit recognised, by where it is in the visual field?"""
+    """Map accuracy over the visual field, beside the published maps."""
     published, fields = figures.published_maps(), {}
     noises = {_stem(name): subject.factors(name)["noise"] for name in subject.foveal}
     for stem, noise in sorted(noises.items(), key=lambda item: item[1]):
@@ -269,7 +268,7 @@ def _maps(run: Run, subject: Subject) -> Outcome:
 
 
 def _families(run: Run, subject: Subject) -> Outcome:
-    """What do networks of other families recognise, asked by the same function?"""
+    """Map networks of other families by the same function."""
     gating = subject.model(GATING)
     canvas = (gating.config.height, gating.config.width)
 
@@ -295,24 +294,19 @@ def _families(run: Run, subject: Subject) -> Outcome:
 
 
 def _transforms(run: Run, subject: Subject) -> Outcome:
-    """What do the transformers look at?"""
-    small = {"STN": name for name in subject.alike(architecture="STN")[:1]}
-    sets = {"128": {title: name for name, title in subject.large.items()}, "28": small}
-    return tabled(
-        [],
-        **{
-            f"transforms-{size}": galleries.transforms(
-                {title: subject.model(name) for title, name in names.items()},
-                subject.digits, run.seed,
-            )
-            for size, names in sets.items()
-            if names
-        },
-    )  # fmt: skip
+    """Show what the transformers look at."""
+    small = dict(zip(["STN"], subject.alike(architecture="STN"), strict=False))
+    large = {title: name for name, title in subject.large.items()}
+    views = {}
+    for size, names in (("128", large), ("28", small)):
+        if names:
+            models = {title: subject.model(name) for title, name in names.items()}
+            views[f"transforms-{size}"] = galleries.transforms(models, subject.digits, run.seed)
+    return tabled([], **views)
 
 
 def _sensors(run: Run, subject: Subject) -> Outcome:
-    """What do the retinas leave of a scene?"""
+    """Show a scene as the retinas leave it."""
     return tabled([], sensors=galleries.sensors(subject.digits, run.seed))
 
 
@@ -328,7 +322,7 @@ def _shown(run: Run, subject: Subject, noise: float, others: dict[str, Ask]) -> 
 
 
 def _benchmark_matched(run: Run, subject: Subject) -> Outcome:
-    """Who recognises digits of which contrast at which distance, in the same noise?"""
+    """Measure accuracy by contrast and distance, in the same noise for all."""
     transformers = {title: subject.ask(name) for name, title in subject.large.items()}
     outcome = _shown(run, subject, MATCHED, transformers)
     correct = outcome.data["benchmark"]["correct"]
@@ -340,7 +334,7 @@ def _benchmark_matched(run: Run, subject: Subject) -> Outcome:
 
 
 def _benchmark_as_published(run: Run, subject: Subject) -> Outcome:
-    """And who with the noise of the publications, 1.0 for What and Where alone?"""
+    """Measure it with the noise of the publications, 1.0 for What and Where alone."""
     matched, transformers = run.outcomes["benchmark-matched"], list(subject.large.values())
     outcome = _shown(run, subject, MISMATCHED, {})
     own = outcome.data["benchmark"]["correct"].sel(model=LEADER)
@@ -352,7 +346,7 @@ def _benchmark_as_published(run: Run, subject: Subject) -> Outcome:
 
 
 def _looking(run: Run, subject: Subject) -> Outcome:
-    """Where do saccades land, is confidence deserved, what is expected gain worth?"""
+    """Measure landings, calibration, what expected gain is worth, and threshold contrasts."""
     data = run.outcomes["benchmark-matched"].data["benchmark-matched"]
     return _joined(
         [
@@ -394,7 +388,8 @@ PAPER = Paper(
         Step("examples", _examples, figures.examples),
         Step("training", _training, figures.training),
         Step("scores", _scores, None, {
-            ACCURACY: Say("accuracy, 28 px, {scenes}, {architecture}, noise {noise:g}, seed {seed}"),
+            ACCURACY: Say("accuracy, 28 px, {scenes}, {architecture}, noise {noise:g}, "
+                          "seed {seed}"),
         }),
         Step("difference", _difference, None, {
             ADVANTAGE: Say("accuracy, STN − What, matched noise {noise:g}, {scenes}"),
