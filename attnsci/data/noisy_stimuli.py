@@ -1,7 +1,8 @@
-"""Noisy digits as stimuli by index: a scene a digit."""
+"""Noisy digits as stimuli by index: a scene a digit, or one at each distance and contrast."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -9,6 +10,11 @@ import torch
 from attnsci.data.digits import Digits
 from attnsci.data.noisy_layout import PRESETS, NoisyDigitsConfig
 from attnsci.data.noisy_scenes import Mode, NoisyDigits, noisy_digits
+from attnsci.data.stimuli import Stimuli
+
+CONTRASTS = (0.7, 0.5, 0.3)
+RADII_PX = tuple(float(r) for r in np.linspace(40, 0, 9, endpoint=False)[::-1])
+_DISTANT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,3 +71,76 @@ class NoisyScenes:
             "seed": self.seed,
             "digits": self.digits.provenance(),
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class DistantDigits:
+    """Every digit at every distance from the middle and contrast, in noise, on 128 pixels.
+
+    A digit has one place and one noise at each distance, whatever its contrast.
+
+    Attributes
+    ----------
+    digits : Digits
+    noise : float
+        Strength.
+    contrasts, radii_px : sequence of float
+    seed : int
+        Of directions and noise.
+    device : str or torch.device
+        Where scenes are composed.
+
+    Examples
+    --------
+    >>> from attnsci.data import load_mnist
+    >>> stimuli = DistantDigits(load_mnist("test").subset(range(5)), radii_px=(10.0, 30.0))
+    >>> len(stimuli), stimuli[5].metadata["eccentricity"].item()
+    (30, 30.0)
+    """
+
+    digits: Digits
+    noise: float = 0.75
+    contrasts: Sequence[float] = CONTRASTS
+    radii_px: Sequence[float] = RADII_PX
+    seed: int = 0
+    device: str | torch.device = "cpu"
+    size_px: ClassVar[int] = 128
+
+    def __len__(self) -> int:
+        return len(self.digits) * len(self.contrasts) * len(self.radii_px)
+
+    def __getitem__(self, index: Any) -> Stimuli:
+        """Return a batch.
+
+        Its metadata are ``label`` and ``index``; ``contrast`` and ``eccentricity`` (nominal, as
+        places are whole pixels); ``x`` and ``y``, the digit's middle in pixels of the scene.
+        """
+        cell, digit = np.divmod(np.atleast_1d(np.arange(len(self))[index]), len(self.digits))
+        parts = [self._scenes(k)[digit[cell == k]] for k in dict.fromkeys(cell.tolist())]
+        metadata = {
+            name: torch.cat([part.metadata[name] for part in parts])
+            for name in ("label", "index", "x", "y")
+        }
+        contrast, radius = np.divmod(cell, len(self.radii_px))
+        metadata["contrast"] = torch.as_tensor(np.take(self.contrasts, contrast))
+        metadata["eccentricity"] = torch.as_tensor(np.take(self.radii_px, radius))
+        return Stimuli(torch.cat([part.image for part in parts]), metadata)
+
+    def _scenes(self, cell: int) -> NoisyScenes:
+        """Return the scenes of one contrast and distance."""
+        contrast, radius = divmod(cell, len(self.radii_px))
+        layout = dataclasses.replace(
+            PRESETS[self.size_px], noise=self.noise, contrast=self.contrasts[contrast],
+            radius=self.radii_px[radius],
+        )  # fmt: skip
+        seed = (self.seed, _DISTANT, radius + 1)
+        return NoisyScenes(self.digits, layout, seed, device=self.device)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the design, and what the digits are."""
+        design = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("digits", "device")
+        }
+        return {"stimuli": "distant digits", **design, "digits": self.digits.provenance()}

@@ -1,22 +1,17 @@
 """Digits by contrast and distance from the gaze: who recognises them, and who looks at them."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
 from attnsci.analysis.calibration import calibration_error, reliability
 from attnsci.analysis.go_nogo import go_nogo_table
 from attnsci.analysis.landing import landing_by_eccentricity, saccade_landing
 from attnsci.analysis.psychometrics import fit_psychometric
-from attnsci.data.digits import Digits
-from attnsci.data.noisy_layout import PRESETS
-from attnsci.data.noisy_stimuli import NoisyScenes
-from attnsci.data.stimuli import Stimuli
+from attnsci.data.noisy_stimuli import DistantDigits
 from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, Share, cells, row, tabled
 from attnsci.experiments.same_scenes import ACCURACY, Rivals
@@ -32,84 +27,9 @@ RELIABILITY = "accuracy by confidence"
 D_PRIME = "d′ of expected information gain for a saccade that helps"
 THRESHOLD = "contrast of 75 % right"
 
-CONTRASTS = (0.7, 0.5, 0.3)
-RADII_PX = tuple(float(r) for r in np.linspace(40, 0, 9, endpoint=False)[::-1])
 NEAR_PX = 5.0
 """A landing so near leaves the digit in the part of the view that is seen well."""
 QUARTILES = (0.25, 0.5, 0.75)
-_BENCHMARK = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class DistantDigits:
-    """Every digit at every distance from the middle and contrast, in noise, on 128 pixels.
-
-    A digit has one place and one noise at each distance, whatever its contrast.
-
-    Attributes
-    ----------
-    digits : Digits
-    noise : float
-        Strength.
-    contrasts, radii_px : sequence of float
-    seed : int
-        Of directions and noise.
-    device : str or torch.device
-        Where scenes are composed.
-
-    Examples
-    --------
-    >>> from attnsci.data import load_mnist
-    >>> stimuli = DistantDigits(load_mnist("test").subset(range(5)), radii_px=(10.0, 30.0))
-    >>> len(stimuli), stimuli[5].metadata["eccentricity"].item()
-    (30, 30.0)
-    """
-
-    digits: Digits
-    noise: float = 0.75
-    contrasts: Sequence[float] = CONTRASTS
-    radii_px: Sequence[float] = RADII_PX
-    seed: int = 0
-    device: str | torch.device = "cpu"
-
-    def __len__(self) -> int:
-        return len(self.digits) * len(self.contrasts) * len(self.radii_px)
-
-    def __getitem__(self, index: Any) -> Stimuli:
-        """Return a batch.
-
-        Its metadata are ``label`` and ``index``; ``contrast`` and ``eccentricity`` (nominal, as
-        places are whole pixels); ``x`` and ``y``, the digit's middle in pixels of the scene.
-        """
-        cell, digit = np.divmod(np.atleast_1d(np.arange(len(self))[index]), len(self.digits))
-        parts = [self._scenes(k)[digit[cell == k]] for k in dict.fromkeys(cell.tolist())]
-        metadata = {
-            name: torch.cat([part.metadata[name] for part in parts])
-            for name in ("label", "index", "x", "y")
-        }
-        contrast, radius = np.divmod(cell, len(self.radii_px))
-        metadata["contrast"] = torch.as_tensor(np.take(self.contrasts, contrast))
-        metadata["eccentricity"] = torch.as_tensor(np.take(self.radii_px, radius))
-        return Stimuli(torch.cat([part.image for part in parts]), metadata)
-
-    def _scenes(self, cell: int) -> NoisyScenes:
-        """Return the scenes of one contrast and distance."""
-        contrast, radius = divmod(cell, len(self.radii_px))
-        layout = dataclasses.replace(
-            PRESETS[128], noise=self.noise, contrast=self.contrasts[contrast],
-            radius=self.radii_px[radius],
-        )  # fmt: skip
-        seed = (self.seed, _BENCHMARK, radius + 1)
-        return NoisyScenes(self.digits, layout, seed, device=self.device)
-
-    def provenance(self) -> dict[str, Any]:
-        """Return the design, and what the digits are."""
-        design = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("digits", "device")
-        }
-        return {"stimuli": "distant digits", **design, "digits": self.digits.provenance()}
 
 
 def contrast_benchmark(
@@ -162,40 +82,34 @@ def _by_condition(
     responses: xr.Dataset, names: Sequence[str], stimuli: DistantDigits
 ) -> xr.Dataset:
     """Return responses over model, digit, contrast and eccentricity."""
-    digits, size = stimuli.digits, PRESETS[128].size
-    design = {
-        "contrast": np.asarray(stimuli.contrasts, float),
-        "eccentricity": ("eccentricity", np.asarray(stimuli.radii_px, float), {"units": "px"}),
-    }
-    shape = (len(stimuli.contrasts), len(stimuli.radii_px), len(digits))
-    dims = ("model", "stimulus", "contrast", "eccentricity")
-
-    def spread(values: Any) -> np.ndarray:
-        """Return (stimulus, …) as (digit, contrast, eccentricity, …)."""
-        array = np.asarray(values)
-        return np.moveaxis(array.reshape(*shape, *array.shape[1:]), 2, 0)
-
-    def by_model(values: Any) -> np.ndarray:
-        return np.ascontiguousarray(np.moveaxis(spread(values), 3, 0))
-
-    target = np.stack([responses["x"], responses["y"]], -1) - size / 2
-    return xr.Dataset(
+    digits, centre = stimuli.digits, stimuli.size_px / 2
+    design = {"contrast": list(stimuli.contrasts), "eccentricity": list(stimuli.radii_px)}
+    index = pd.MultiIndex.from_product([*design.values(), range(len(digits))],
+                                       names=[*design, "digit"])  # fmt: skip
+    flat = responses.reset_coords(["label", "x", "y"]).reset_coords(drop=True).drop_attrs()
+    flat = flat.drop_vars("stimulus").assign_coords(
+        xr.Coordinates.from_pandas_multiindex(index, "stimulus")
+    )
+    grid = flat.unstack("stimulus").sel(design).rename(digit="stimulus").drop_vars("stimulus")
+    target = xr.concat([grid["x"], grid["y"]], "coordinate")
+    data = xr.Dataset(
         {
-            "correct": (dims, by_model(responses["prediction"] == responses["label"])),
-            "confidence": (dims, by_model(responses["confidence"])),
-            "gain": (dims, by_model(responses["gain"])),
-            "fixation": ((*dims, "coordinate"), by_model(responses["location"] - size / 2)),
-            "target": ((*dims[1:], "coordinate"), np.ascontiguousarray(spread(target))),
+            "correct": grid["prediction"] == grid["label"],
+            "confidence": grid["confidence"],
+            "gain": grid["gain"],
+            "fixation": grid["location"] - centre,
+            "target": target - centre,
         },
-        coords={
+        {
             "model": list(names),
-            **design,
-            "coordinate": ["x", "y"],
             "label": ("stimulus", digits.labels),
             "index": ("stimulus", digits.index),
         },
-        attrs={"noise": stimuli.noise, "seed": stimuli.seed},
+        {"noise": stimuli.noise, "seed": stimuli.seed},
     )
+    data["eccentricity"].attrs["units"] = "px"
+    order = ("model", "stimulus", "contrast", "eccentricity", "coordinate")
+    return data.assign_coords(coordinate=["x", "y"]).transpose(*order)
 
 
 def _pooled(correct: xr.DataArray, curves: xr.DataArray, seed: int) -> pd.DataFrame:

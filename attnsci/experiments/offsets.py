@@ -1,7 +1,7 @@
 """Whether a model is right by where things are in its visual field, all over it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,11 @@ from attnsci.analysis.eccentricity import accuracy_by_eccentricity, accuracy_map
 from attnsci.analysis.fall_off import fit_fall_off
 from attnsci.analysis.map_comparison import map_correlation
 from attnsci.data.digits import Digits
-from attnsci.data.noisy_scenes import noisy_digits
+from attnsci.data.offset_scenes import Scene
 from attnsci.data.stimuli import Stimuli
 from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, Share, cells, row, tabled, word
 from attnsci.recording.collect import Ask, Response, classifier, collect
-from attnsci.seeds import torch_generator
 from attnsci.statistics.proportions import base_rate
 
 HALF_WIDTH, PROFILE = "half-height radius (px)", "accuracy by eccentricity"
@@ -33,65 +32,6 @@ ANISOTROPY_EDGES_PX = (0.0, 1.0, 6.5, 9.5, 12.5, 15.5, 18.5)
 """Rings that hold offsets in all four directions, at a stride of 3 pixels too."""
 INKED_PX = 22.0
 """Distance up to which ink of most digits is within scenes of 28 pixels."""
-SIDE = 28
-_MAP, _CANVAS = 1, 3
-
-Scene = Callable[[Digits, int, int], Tensor]
-"""From digits and their offset, down and to the right in pixels, to scenes (N, C, H, W)."""
-
-
-def noisy_scene(seed: int, **settings: Any) -> Scene:
-    """Return scenes in band-pass noise; every offset and digit has noise of its own.
-
-    Parameters
-    ----------
-    seed : int
-    **settings
-        Of `attnsci.data.noisy_digits`: ``size``, ``noise``, ``contrast`` …
-    """
-
-    def scene(digits: Digits, dy: int, dx: int) -> Tensor:
-        return noisy_digits(
-            digits.images, digits.labels, digits.index, seed=(seed, _MAP, _cell(dy, dx)),
-            split=digits.split, i_offset=dy, j_offset=dx, **settings,
-        ).image  # fmt: skip
-
-    return scene
-
-
-def plain_scene(canvas: tuple[int, int], noise: float = 0.0, seed: int = 0) -> Scene:
-    """Return scenes of a white digit on black, cut where it leaves the canvas.
-
-    Parameters
-    ----------
-    canvas : tuple of int
-        Height and width.
-    noise : float
-        Upper end of uniform noise on empty pixels.
-    seed : int
-        Of the noise.
-    """
-    height, width = canvas
-    top, left = (height - SIDE) // 2, (width - SIDE) // 2
-
-    def scene(digits: Digits, dy: int, dx: int) -> Tensor:
-        images = torch.as_tensor(digits.images).float().div(255)
-        padded = images.new_zeros(len(images), height + 2 * SIDE, width + 2 * SIDE)
-        y, x = SIDE + top + dy, SIDE + left + dx
-        padded[:, y : y + SIDE, x : x + SIDE] = images
-        scenes = padded[:, None, SIDE : SIDE + height, SIDE : SIDE + width]
-        if noise:
-            stream = torch_generator(seed, _CANVAS, _cell(dy, dx))
-            grain = torch.rand(scenes.shape, generator=stream) * noise
-            scenes = torch.where(scenes == 0, grain, scenes)
-        return scenes.contiguous()
-
-    return scene
-
-
-def _cell(dy: int, dx: int) -> int:
-    """Return the number of an offset, in which streams of noise are counted."""
-    return (dy + 2 * SIDE) * 5 * SIDE + dx + 2 * SIDE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,13 +43,13 @@ class OffsetDigits:
     digits : Digits
         The same at every offset.
     scene : callable
-        `noisy_scene`, `plain_scene`, or another.
+        `attnsci.data.noisy_scene`, `attnsci.data.plain_scene`, or another.
     reach_px, stride_px : int
         Offsets are the multiples of `stride_px` from −`reach_px` to `reach_px`.
 
     Examples
     --------
-    >>> from attnsci.data import load_mnist
+    >>> from attnsci.data import load_mnist, plain_scene
     >>> digits = load_mnist("test").subset(range(5))
     >>> stimuli = OffsetDigits(digits, plain_scene((28, 28)), reach_px=4, stride_px=4)
     >>> len(stimuli), stimuli[7].metadata["y"].item(), stimuli[7].metadata["x"].item()
@@ -206,7 +146,7 @@ def answers_by_offset(ask: Ask | nn.Module, stimuli: OffsetDigits, **how: Any) -
 
     Examples
     --------
-    >>> from attnsci.data import load_mnist
+    >>> from attnsci.data import load_mnist, plain_scene
     >>> digits = load_mnist("test").subset(range(5))
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     >>> stimuli = OffsetDigits(digits, plain_scene((28, 28)), reach_px=4, stride_px=4)

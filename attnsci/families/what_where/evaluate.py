@@ -6,14 +6,13 @@ import numpy as np
 
 from attnsci.data.digits import load_mnist
 from attnsci.data.exposure import UNSEEN, exposure, warn_of_exposure
+from attnsci.data.offset_scenes import noisy_scene, plain_scene
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
 from attnsci.experiments.offsets import (
     PROFILE,
     OffsetDigits,
     answers_by_offset,
-    noisy_scene,
-    plain_scene,
     visual_field,
 )
 from attnsci.experiments.outcome import Outcome

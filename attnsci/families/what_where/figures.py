@@ -326,11 +326,9 @@ def looking(outcomes: Outcomes) -> Figure:
     _bands(error, outcome.at(quantity=LANDING), "eccentricity", colour)
     error.set(xlabel="eccentricity (px)", ylabel="median landing error (px), 95 %")
     error.set_ylim(bottom=0)
-    by_quartile = outcome.at(quantity=GAIN).pivot(
-        index=["model", "eccentricity"], columns="quantile", values="estimate"
-    )
-    by_quartile.columns = ["low", "estimate", "high"]
-    _bands(reach, by_quartile.reset_index(), "eccentricity", colour)
+    gain = outcome.at(quantity=GAIN).set_index(["model", "eccentricity", "quantile"])["estimate"]
+    quartiles = gain.unstack(sort=False).set_axis(["low", "estimate", "high"], axis=1)
+    _bands(reach, quartiles.reset_index(), "eccentricity", colour)
     reach.axhline(1, color="0.6", lw=0.8, ls="--")
     reach.set(xlabel="eccentricity (px)", ylabel="saccade gain, median and quartiles")
     reach.set_ylim(-0.5, 2)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from attnsci.data.digits import Digits
 from attnsci.data.noisy_scenes import NoisyDigits, noisy_digits
-from attnsci.experiments.benchmark import CONTRASTS
+from attnsci.data.noisy_stimuli import CONTRASTS
 from attnsci.families.what_where.transformer import SpatialTransformer
 from attnsci.sensors.log_polar_retina import LogPolarRetina
 from attnsci.sensors.polo import POLO_85_INNER, POLO_85_OUTER, PoloRetina

@@ -15,22 +15,20 @@ import xarray as xr
 
 from attnsci.data.digits import Digits, load_mnist
 from attnsci.data.noisy_layout import PRESETS, NoisyDigitsConfig
-from attnsci.data.noisy_stimuli import NoisyScenes
+from attnsci.data.noisy_stimuli import RADII_PX, DistantDigits, NoisyScenes
+from attnsci.data.offset_scenes import Scene, noisy_scene, plain_scene
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
 from attnsci.experiments import benchmark
-from attnsci.experiments.benchmark import RADII_PX, DistantDigits, contrast_benchmark
+from attnsci.experiments.benchmark import contrast_benchmark
 from attnsci.experiments.offsets import (
     AGREEMENT,
     ANISOTROPY,
     HALF_WIDTH,
     OffsetDigits,
-    Scene,
     agreement,
     anisotropy,
     answers_by_offset,
-    noisy_scene,
-    plain_scene,
     visual_field,
 )
 from attnsci.experiments.outcome import Outcome, Share, row, tabled, together
