@@ -116,15 +116,18 @@ class DistantDigits:
         places are whole pixels); ``x`` and ``y``, the digit's middle in pixels of the scene.
         """
         cell, digit = np.divmod(np.atleast_1d(np.arange(len(self))[index]), len(self.digits))
-        parts = [self._scenes(k)[digit[cell == k]] for k in dict.fromkeys(cell.tolist())]
+        rows = [np.flatnonzero(cell == k) for k in np.unique(cell)]
+        parts = [self._scenes(int(cell[part[0]]))[digit[part]] for part in rows]
+        back = torch.as_tensor(np.argsort(np.concatenate(rows)))
         metadata = {
-            name: torch.cat([part.metadata[name] for part in parts])
+            name: torch.cat([part.metadata[name] for part in parts])[back]
             for name in ("label", "index", "x", "y")
         }
         contrast, radius = np.divmod(cell, len(self.radii_px))
         metadata["contrast"] = torch.as_tensor(np.take(self.contrasts, contrast))
         metadata["eccentricity"] = torch.as_tensor(np.take(self.radii_px, radius))
-        return Stimuli(torch.cat([part.image for part in parts]), metadata)
+        image = torch.cat([part.image for part in parts])
+        return Stimuli(image[back.to(image.device)], metadata)
 
     def _scenes(self, cell: int) -> NoisyScenes:
         """Return the scenes of one contrast and distance."""

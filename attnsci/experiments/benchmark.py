@@ -61,6 +61,7 @@ def contrast_benchmark(
 
     Examples
     --------
+    >>> import torch
     >>> from attnsci.data import load_mnist
     >>> stimuli = DistantDigits(load_mnist("test").spread(10), radii_px=(10.0, 30.0))
     >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(128 * 128, 10))

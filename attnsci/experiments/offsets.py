@@ -52,7 +52,7 @@ class OffsetDigits:
     >>> from attnsci.data import load_mnist, plain_scene
     >>> digits = load_mnist("test").subset(range(5))
     >>> stimuli = OffsetDigits(digits, plain_scene((28, 28)), reach_px=4, stride_px=4)
-    >>> len(stimuli), stimuli[7].metadata["y"].item(), stimuli[7].metadata["x"].item()
+    >>> len(stimuli), stimuli[7].metadata["dy"].item(), stimuli[7].metadata["dx"].item()
     (45, -4, 0)
     """
 
@@ -72,19 +72,23 @@ class OffsetDigits:
         return len(self.digits) * len(self.offsets) ** 2
 
     def __getitem__(self, index: Any) -> Stimuli:
-        """Return a batch; metadata ``label``, ``index``, and the offset ``x``, ``y``."""
+        """Return a batch.
+
+        Its metadata are ``label`` and ``index``; ``dy`` and ``dx``, how far down and to the right
+        the digit is; ``x`` and ``y``, its middle in pixels of the scene.
+        """
         rows, side = np.atleast_1d(np.arange(len(self))[index]), len(self.offsets)
         cell, digit = np.divmod(rows, len(self.digits))
-        parts = [self._scenes(int(k))[digit[cell == k]] for k in dict.fromkeys(cell.tolist())]
+        image = torch.stack([self._scenes(int(k))[d] for k, d in zip(cell, digit, strict=True)])
         metadata = {
             "label": self.digits.labels[digit],
             "index": self.digits.index[digit],
-            "x": self.offsets[cell % side],
-            "y": self.offsets[cell // side],
+            "dy": self.offsets[cell // side],
+            "dx": self.offsets[cell % side],
         }
-        return Stimuli(
-            torch.cat(parts), {name: torch.as_tensor(part) for name, part in metadata.items()}
-        )
+        metadata["x"] = metadata["dx"] + image.shape[-1] / 2
+        metadata["y"] = metadata["dy"] + image.shape[-2] / 2
+        return Stimuli(image, {name: torch.as_tensor(part) for name, part in metadata.items()})
 
     def _scenes(self, cell: int) -> Tensor:
         """Return all digits at one offset, kept until the next: a batch may hold but some."""

@@ -85,6 +85,6 @@ def test_any_classifier_is_mapped(trained, model, said, tmp_path, capsys):
 
 def test_what_cannot_be_mapped_is_refused(capsys):
     assert cli.main(shlex.split("evaluate what-where --model mnist-2-seed0")) == 1
-    assert "map_answers" in capsys.readouterr().err
+    assert "answers_by_offset" in capsys.readouterr().err
     assert cli.main(shlex.split("evaluate what-where --stride-px 30")) in (1, 2)
     assert "--reach-px" in capsys.readouterr().err
