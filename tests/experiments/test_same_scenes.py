@@ -41,7 +41,9 @@ def test_accuracy_is_counted_on_the_very_same_scenes(scenes):
 
 
 def test_an_advantage_is_paired(scenes):
-    correct = recognition({k: constant(int(k)) for k in "12"}, scenes).data["recognition"]["correct"]
+    correct = recognition({k: constant(int(k)) for k in "12"}, scenes).data["recognition"][
+        "correct"
+    ]
     shares = [(scenes.digits.labels == d).mean() for d in (1, 2)]
     (line,) = advantage(correct.sel(model=["2"]), correct.sel(model=["1"])).estimates.itertuples()
     assert line.estimate == pytest.approx(shares[1] - shares[0])
