@@ -161,16 +161,15 @@ def answers_by_offset(ask: Ask | nn.Module, stimuli: OffsetDigits, **how: Any) -
     right = (prediction == prediction["label"]).to_numpy()
     offsets, n = stimuli.offsets, len(stimuli.digits)
     whole = right.reshape(len(offsets), len(offsets), n, *right.shape[1:])
+    coords = {
+        "y": ("y", offsets, {"units": "px"}),
+        "x": ("x", offsets, {"units": "px"}),
+        "label": ("stimulus", stimuli.digits.labels),
+        "index": ("stimulus", stimuli.digits.index),
+    } | {str(name): prediction[name].values for name in prediction.dims[1:]}
+    correct = np.ascontiguousarray(np.moveaxis(whole, 2, 0))
     return xr.DataArray(
-        np.ascontiguousarray(np.moveaxis(whole, 2, 0)),
-        {
-            "y": ("y", offsets, {"units": "px"}),
-            "x": ("x", offsets, {"units": "px"}),
-            "label": ("stimulus", stimuli.digits.labels),
-            "index": ("stimulus", stimuli.digits.index),
-        },
-        ("stimulus", "y", "x", *prediction.dims[1:]),
-        name="correct",
+        correct, coords, ("stimulus", "y", "x", *prediction.dims[1:]), name="correct"
     )
 
 
