@@ -10,24 +10,10 @@ from attnsci.errors import InvalidInput
 from attnsci.families.what_where.network import WhatWhere
 from attnsci.families.what_where.pathways import WhatNet
 from attnsci.families.what_where.transformer import SpatialTransformer
-from attnsci.recording.collect import Ask, Response
+from attnsci.recording.collect import Ask, Response, classifier
 from attnsci.recording.stimuli import to_model
-from attnsci.sensors.centred import middle
 
 N_SACCADES = 3
-
-
-class Central:
-    """What, which sees the middle of a scene: ``logits``."""
-
-    def __init__(self, model: WhatNet) -> None:
-        self.model = model
-        self.settings: dict[str, Any] = {}
-
-    def __call__(self, batch: Any, rows: slice) -> Response:
-        """Return what it says."""
-        image = middle(to_model(batch.image, self.model), self.model.config.image_px)
-        return {"logits": (("class",), self.model(image))}
 
 
 class Transforms:
@@ -113,9 +99,8 @@ def ask_of(model: Any, name: str) -> Ask:
 
     Parameters
     ----------
-    model : WhatNet or SpatialTransformer, or a network that takes glimpses
-        That is to say: it has ``rollout(images, first=…, policy=…)`` and ``fixation`` for what
-        it ``answers`` after, as RAM has.
+    model : WhatNet, SpatialTransformer, or one that takes glimpses and answers after each
+        As RAM does: it has ``rollout(images, first=…, policy=…)``, and "fixation" for ``answers``.
     name : str
         Of its weights, for the message.
 
@@ -125,7 +110,7 @@ def ask_of(model: Any, name: str) -> Ask:
         If it is of another kind.
     """
     if isinstance(model, WhatNet):
-        return Central(model)
+        return classifier(model)
     if isinstance(model, SpatialTransformer):
         return Transforms(model)
     if getattr(model, "answers", None) == "fixation":

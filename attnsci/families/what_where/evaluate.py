@@ -46,20 +46,8 @@ def map_network(
     ----------
     name : str
         Of shipped weights, or their file.
-    noise : float, optional
-        Strength; that of its training by default.
-    contrast : tuple of float
-        Range of the digits' contrasts.
-    n : int
-        Digits at every offset.
-    reach_px, stride_px : int
-        Of the offsets.
-    source : {"bundled", "full"}
-    seed : int
-        Of noise and contrasts.
-    device : {"auto", "cpu", "cuda", "mps"}
-    out : Path, optional
-        Receives figure, profile and answers.
+    noise, contrast, n, reach_px, stride_px, source, seed, device, out
+        The flags of `attnsci.families.what_where.commands.Evaluate`, which describe them.
 
     Raises
     ------

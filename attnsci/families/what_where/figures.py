@@ -266,19 +266,17 @@ def sensors(outcomes: Outcomes) -> Figure:
     return drawing
 
 
-def benchmark_matched(outcomes: Outcomes) -> Figure:
-    """Draw the benchmark with the same noise for all."""
-    return _benchmark(outcomes["benchmark-matched"], outcomes["benchmark-matched"])
+def benchmark(outcomes: Outcomes, step: str) -> Figure:
+    """Draw accuracy by eccentricity and contrast: ours above, published below.
 
-
-def benchmark_as_published(outcomes: Outcomes) -> Figure:
-    """Draw the benchmark with the noise of the publications."""
-    return _benchmark(outcomes["benchmark-as-published"], outcomes["benchmark-matched"])
-
-
-def _benchmark(outcome: Outcome, matched: Outcome) -> Figure:
-    """Draw accuracy by eccentricity and contrast: ours above, published below."""
-    table, published = outcome.at(quantity=ACCURACY), published_numbers(ACCURACY)
+    Parameters
+    ----------
+    outcomes : mapping of str to Outcome
+    step : {"benchmark-matched", "benchmark-as-published"}
+        Whose; models stand in the order of the former in both.
+    """
+    table, published = outcomes[step].at(quantity=ACCURACY), published_numbers(ACCURACY)
+    matched = outcomes["benchmark-matched"]
     titles = list(dict.fromkeys(matched.at(quantity=ACCURACY)["model"]))
     contrasts = sorted(table["contrast"].unique(), reverse=True)
     drawing = figure(PAGE_MM, 118)

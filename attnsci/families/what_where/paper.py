@@ -6,6 +6,7 @@ different noise; here it is drawn so, and with the same noise for all.
 """
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -50,11 +51,11 @@ PATHWAYS = {MATCHED: ("what-crop-seed0", "where-seed0"),
 FOVEAL = {"what-28": "What", "stn-28": "STN", "what-28-noise1": "What"}
 """Networks of scenes of 28 pixels, by the name of their weights without the seed."""
 LARGE = {
-    "stn-128": "STN 128",
-    "atn": "ATN",
-    "polo-atn-95": "POLO-ATN 95",
-    "polo-atn-85": "POLO-ATN 85",
-    "conv-polo-atn-85": "convPOLO-ATN 85",
+    "stn-128-seed0": "STN 128",
+    "atn-seed0": "ATN",
+    "polo-atn-95-seed0": "POLO-ATN 95",
+    "polo-atn-85-seed0": "POLO-ATN 85",
+    "conv-polo-atn-85-seed0": "convPOLO-ATN 85",
 }
 """Transformers of scenes of 128 pixels."""
 RAM, GATING = "ram-mnist-28-seed0", "mnist-2-seed0"
@@ -74,12 +75,12 @@ class Scale:
 
     scores: int | None
     """Digits of central and general accuracy; all test digits if None."""
-    mapped: int | None
-    """Digits at every offset of the maps."""
+    maps: int | None
+    """Digits at every offset."""
     stride_px: int
     """Distance of these offsets."""
-    shown: int | None
-    """Digits at every point of the benchmark."""
+    benchmark: int | None
+    """Digits at every point."""
 
 
 class Subject:
@@ -97,17 +98,12 @@ class Subject:
         self.digits: Digits = load_mnist("test", self.source)
         if request.train:
             train_all(request.out / "training", request.source or "full", request.device)
-        stems = {stem: [n for n in pretrained_names() if _stem(n) == stem] for stem in
-                 (*FOVEAL, "what-crop", "where", "where-noise1", *LARGE)}  # fmt: skip
-        self.foveal = sorted(name for stem in FOVEAL for name in stems[stem])
-        self.large = {f"{stem}-seed0": title for stem, title in LARGE.items() if stems[stem]}
-        self.curves = [
-            *self.foveal,
-            *(f"{s}-seed0" for s in ("what-crop", "where", "where-noise1") if stems[s]),
-            *self.large,
-        ]
-        names = dict.fromkeys([*self.curves, *sum(PATHWAYS.values(), ()), RAM, GATING])
-        self.networks = {name: self._load(name) for name in names}
+        shipped = pretrained_names()
+        self.foveal = [name for name in shipped if _stem(name) in FOVEAL]
+        self.large = {name: title for name, title in LARGE.items() if name in shipped}
+        eyes = [name for pathways in PATHWAYS.values() for name in pathways]
+        self.names = list(dict.fromkeys([*self.foveal, *eyes, *self.large]))
+        self.networks = {name: self._load(name) for name in [*self.names, RAM, GATING]}
 
     def _load(self, name: str) -> Pretrained:
         """Return a network as it was shipped, or just trained."""
@@ -137,7 +133,7 @@ class Subject:
     def offsets(self, scene: Scene) -> OffsetDigits:
         """Return digits all over the visual field."""
         scale = self.run.scale
-        return OffsetDigits(self.digits.spread(scale.mapped), scene, stride_px=scale.stride_px)
+        return OffsetDigits(self.digits.spread(scale.maps), scene, stride_px=scale.stride_px)
 
     def progress(self, label: str) -> str | None:
         """Return the label of a progress bar, where there is a terminal to see it."""
@@ -155,14 +151,15 @@ class Subject:
     @property
     def caption(self) -> str:
         """What the numbers stand on."""
-        scale, n = self.run.scale, len(self.digits)
-        sizes = {f.name: getattr(scale, f.name) or n for f in dataclasses.fields(scale)}
+        scale = self.run.scale
+        scores, maps, points = (
+            f"{len(self.digits.spread(n)):,}" for n in (scale.scores, scale.maps, scale.benchmark)
+        )
         return (
             f"Scale: {self.run.request.scale}. Digits: {self.source} MNIST, test split, checksum "
-            f"{self.digits.checksum[:12]}; n = {min(n, sizes['scores']):,} for scores, "
-            f"{min(n, sizes['mapped']):,} at every {scale.stride_px} px of the maps, "
-            f"{min(n, sizes['shown']):,} at every point of the benchmark. Seed {self.run.seed}. "
-            "Intervals: 95 %, over digits; of 128 pixels there is one network of each kind. "
+            f"{self.digits.checksum[:12]}; n = {scores} for scores, {maps} at every "
+            f"{scale.stride_px} px of the maps, {points} at every point of the benchmark. Seed "
+            f"{self.run.seed}. Intervals: 95 %, over digits; of 128 pixels there is one network of each kind. "
             "Published numbers are of 10,000 digits, What/Where of 1,000; theirs put What and "
             "Where into noise 1.0 and the transformers into 0.75."
         )
@@ -186,7 +183,7 @@ def _examples(run: Run, subject: Subject) -> Outcome:
 def _training(run: Run, subject: Subject) -> Outcome:
     """Show how the networks learned, by the curves that their weights carry."""
     rows = []
-    for name in subject.curves:
+    for name in subject.names:
         record = subject.networks[name].record
         recipe = record["training"]
         n, per_epoch = recipe["validation_scenes"], recipe["batches_per_epoch"]
@@ -256,12 +253,10 @@ def _maps(run: Run, subject: Subject) -> Outcome:
             outcomes.append(anisotropy(correct))
         if kind in published:
             outcomes.append(agreement(field.data["map"]["accuracy"], published[kind]))
-        whole = _joined(outcomes, **field.data)
-        named = whole.estimates.assign(
-            title=f"{kind}, noise {noise:g}{count}", architecture=kind, noise=noise,
-            stimuli="band-pass noise, 28 px",
+        fields[stem] = _titled(
+            _joined(outcomes, **field.data), f"{kind}, noise {noise:g}{count}",
+            "band-pass noise, 28 px", architecture=kind, noise=noise,
         )  # fmt: skip
-        fields[stem] = dataclasses.replace(whole, estimates=named)
     return together(fields, "network")
 
 
@@ -274,21 +269,27 @@ def _families(run: Run, subject: Subject) -> Outcome:
         phases = gating.run(to_model(batch.image, gating), n_phases=1)
         return {"logits": (("class",), phases.logits[:, 0, -1])}
 
-    glimpses = visual_field(
+    by_glimpse = visual_field(
         answers_by_offset(subject.ask(RAM), subject.offsets(plain_scene((28, 28))))
     )
-    counts = glimpses.estimates["time"].astype(int) + 1
-    titles = [f"RAM, {count} glimpse{'s' if count > 1 else ''}" for count in counts]
+    titles = [f"RAM, {k + 1} glimpse{'s' if k else ''}" for k in by_glimpse.estimates["time"]]
     gated = visual_field(
         answers_by_offset(first_phase, subject.offsets(plain_scene(canvas, 0.3, run.seed)))
     )
     side = f"pixel noise, {canvas[0]}×{canvas[1]} px"
-    tables = {
-        "ram": glimpses.estimates.assign(title=titles, stimuli="plain, 28 px"),
-        "object-attention": gated.estimates.assign(title="object attention", stimuli=side),
-    }
-    data = {"ram": glimpses.data, "object-attention": gated.data}
-    return together({name: Outcome(tables[name], data[name]) for name in tables}, "network")
+    return together(
+        {
+            "ram": _titled(by_glimpse, titles, "plain, 28 px"),
+            "object-attention": _titled(gated, "object attention", side),
+        },
+        "network",
+    )
+
+
+def _titled(field: Outcome, title: str | list[str], stimuli: str, **factors: Any) -> Outcome:
+    """Return a map with what it is called, what was shown, and more factors."""
+    table = field.estimates.assign(title=title, stimuli=stimuli, **factors)
+    return dataclasses.replace(field, estimates=table)
 
 
 def _transforms(run: Run, subject: Subject) -> Outcome:
@@ -308,12 +309,12 @@ def _sensors(run: Run, subject: Subject) -> Outcome:
     return tabled([], sensors=galleries.sensors(subject.digits, run.seed))
 
 
-def _shown(run: Run, subject: Subject, noise: float, others: dict[str, Ask]) -> Outcome:
+def _benchmark(run: Run, subject: Subject, noise: float, others: dict[str, Ask]) -> Outcome:
     """Return the benchmark of What/Where, an oracle, and others, in one noise."""
     eye = eye_of(*(subject.model(name) for name in PATHWAYS[noise])).to(subject.device)
     asks = {EYE: Saccades(eye), f"{EYE}, oracle": Oracle(eye), **others}
     stimuli = DistantDigits(
-        subject.digits.spread(run.scale.shown), noise, seed=run.seed, device=subject.device
+        subject.digits.spread(run.scale.benchmark), noise, seed=run.seed, device=subject.device
     )
     label = subject.progress(f"benchmark, noise {noise:g}")
     return contrast_benchmark(asks, stimuli, seed=run.seed, progress=label)
@@ -322,7 +323,7 @@ def _shown(run: Run, subject: Subject, noise: float, others: dict[str, Ask]) -> 
 def _benchmark_matched(run: Run, subject: Subject) -> Outcome:
     """Measure accuracy by contrast and distance, in the same noise for all."""
     transformers = {title: subject.ask(name) for name, title in subject.large.items()}
-    outcome = _shown(run, subject, MATCHED, transformers)
+    outcome = _benchmark(run, subject, MATCHED, transformers)
     correct = outcome.data["benchmark"]["correct"]
     lead = benchmark.leads(
         correct.sel(model=LEADER), correct.sel(model=list(transformers)), seed=run.seed
@@ -334,7 +335,7 @@ def _benchmark_matched(run: Run, subject: Subject) -> Outcome:
 def _benchmark_as_published(run: Run, subject: Subject) -> Outcome:
     """Measure it with the noise of the publications, 1.0 for What and Where alone."""
     matched, transformers = run.outcomes["benchmark-matched"], list(subject.large.values())
-    outcome = _shown(run, subject, MISMATCHED, {})
+    outcome = _benchmark(run, subject, MISMATCHED, {})
     own = outcome.data["benchmark"]["correct"].sel(model=LEADER)
     others = matched.data["benchmark-matched"]["correct"].sel(model=transformers)
     lead = benchmark.leads(own, others, seed=run.seed)
@@ -398,9 +399,11 @@ PAPER = Paper(
         }),
         Step("transforms", _transforms, figures.transforms),
         Step("sensors", _sensors, figures.sensors),
-        Step("benchmark-matched", _benchmark_matched, figures.benchmark_matched,
+        Step("benchmark-matched", _benchmark_matched,
+             functools.partial(figures.benchmark, step="benchmark-matched"),
              _benchmark_says("matched noise 0.75")),
-        Step("benchmark-as-published", _benchmark_as_published, figures.benchmark_as_published,
+        Step("benchmark-as-published", _benchmark_as_published,
+             functools.partial(figures.benchmark, step="benchmark-as-published"),
              _benchmark_says("noise as published")),
         Step("looking", _looking, figures.looking, {
             benchmark.LANDING: Say("median landing error (px), {model}, {eccentricity:.0f} px",

@@ -98,7 +98,7 @@ def test_numbers_are_those_of_the_recordings(written):
     out = written[0]
     stored = open_dataset(out / "recordings" / "benchmark-matched.zarr")
     facts = json.loads(stored.attrs["provenance"])
-    assert facts["seed"] == 1 and facts["scale"]["shown"] == 6
+    assert facts["seed"] == 1 and facts["scale"]["benchmark"] == 6
     assert "what-crop-seed0" in facts["networks"]
     table = curves(out / "benchmark-matched.csv").set_index(["model", "contrast", "eccentricity"])
     means = stored["correct"].mean("stimulus")
