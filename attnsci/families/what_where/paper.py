@@ -159,9 +159,9 @@ class Subject:
             f"Scale: {self.run.request.scale}. Digits: {self.source} MNIST, test split, checksum "
             f"{self.digits.checksum[:12]}; n = {scores} for scores, {maps} at every "
             f"{scale.stride_px} px of the maps, {points} at every point of the benchmark. Seed "
-            f"{self.run.seed}. Intervals: 95 %, over digits; of 128 pixels there is one network of each kind. "
-            "Published numbers are of 10,000 digits, What/Where of 1,000; theirs put What and "
-            "Where into noise 1.0 and the transformers into 0.75."
+            f"{self.run.seed}. Intervals: 95 %, over digits; of 128 pixels there is one network of "
+            "each kind. Published numbers are of 10,000 digits, What/Where of 1,000; theirs put "
+            "What and Where into noise 1.0 and the transformers into 0.75."
         )
 
 
