@@ -26,7 +26,7 @@ from .scanpaths.comparison import compare
 from .scanpaths.formats.io import read_scanpaths, write_scanpaths
 from .scanpaths.pairs import similarity
 from .sensors.foveation import Fovea
-from .statistics.bootstrap import bootstrap
+from .statistics.estimates import bootstrap
 from .training.configs import TrainerConfig
 from .training.sweep import run_sweep
 from .training.trainer import Trainer

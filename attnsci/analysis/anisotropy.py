@@ -20,7 +20,7 @@ from attnsci.analysis.eccentricity import (
 from attnsci.analysis.fall_off import STATUS, half_crossing
 from attnsci.checks import check_dims, check_finite, check_fraction
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import check_confidence
+from attnsci.statistics.estimates import check_confidence
 from attnsci.statistics.proportions import check_answers
 
 DIRECTIONS = ("right", "up", "left", "down")

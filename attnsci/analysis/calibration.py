@@ -11,7 +11,7 @@ from attnsci.analysis.glimpses import right
 from attnsci.checks import check_dims, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import (
+from attnsci.statistics.estimates import (
     as_sample,
     check_confidence,
     count_draws,

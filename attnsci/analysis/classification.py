@@ -15,7 +15,7 @@ import xarray as xr
 from attnsci.checks import check_not_empty, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 
 Answers = tuple[npt.ArrayLike, npt.ArrayLike]
 
@@ -180,7 +180,7 @@ def compare_answers(
     seed : int
         Of the bootstrap over stimuli.
     n_resamples, confidence
-        As in `attnsci.statistics.bootstrap.bootstrap`.
+        As in `attnsci.statistics.estimates.bootstrap`.
 
     Returns
     -------

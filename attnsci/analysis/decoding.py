@@ -13,7 +13,7 @@ from attnsci.analysis.eccentricity import xy_of
 from attnsci.checks import check_dims, check_finite, check_positive, check_shape
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 from attnsci.statistics.proportions import accuracy, base_rate
 
 PENALTIES = np.logspace(-6, 3, 28)

@@ -19,7 +19,7 @@ from attnsci.checks import (
 )
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 from attnsci.statistics.proportions import accuracy, check_answers, wilson_intervals
 
 INTERVALS = ("wilson", "bootstrap")

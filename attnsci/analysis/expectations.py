@@ -15,7 +15,7 @@ from attnsci.analysis.memoryless import memoryless_expectation
 from attnsci.analysis.saccades import ROUNDING, Tracks
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import BLOCK
+from attnsci.statistics.estimates import BLOCK
 
 
 @dataclasses.dataclass(frozen=True)

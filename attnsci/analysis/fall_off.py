@@ -13,7 +13,7 @@ import xarray as xr
 from attnsci.analysis.eccentricity import bin_sums, bootstrap_accuracy, check_edges
 from attnsci.checks import check_fraction
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import check_confidence
+from attnsci.statistics.estimates import check_confidence
 
 PARAMETERS = ("amplitude", "sigma", "gaussian_half_width", "half_width")
 STATUS = ("defined", "not above chance", "does not fall to half within the bins")

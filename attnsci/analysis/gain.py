@@ -17,8 +17,8 @@ from attnsci.analysis.tuning import ACTIVITY_THRESHOLD, activity, describe_curve
 from attnsci.analysis.units import pair_curves
 from attnsci.checks import check_dims, check_positive
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import Estimate, bootstrap
 from attnsci.statistics.circular import difference
+from attnsci.statistics.estimates import Estimate, bootstrap
 from attnsci.statistics.plans import bootstrap_clusters
 from attnsci.statistics.significance import adjust, wilcoxon_test, wilson
 

@@ -15,7 +15,7 @@ from attnsci.analysis.tuning import tuning_curves
 from attnsci.checks import check_dims, check_finite, check_positive, check_shape
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 
 Size = float | tuple[float, float]
 """Side of a square image, or width and height, in pixels."""

@@ -12,7 +12,7 @@ from attnsci.analysis.eccentricity import xy_of
 from attnsci.analysis.gaze_fields import Size, frame_of, gaze_cells
 from attnsci.checks import check_dims, check_finite, check_positive, check_shape
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import bootstrap_mean, check_confidence
+from attnsci.statistics.estimates import bootstrap_mean, check_confidence
 from attnsci.statistics.proportions import accuracy, base_rate, check_answers
 from attnsci.statistics.significance import mcnemar
 

@@ -18,7 +18,7 @@ from attnsci.analysis.saccades import Tracks, radii_in_px, tracks_of
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 from attnsci.statistics.significance import adjust
 
 IMAGE_STREAM, VIEWER_STREAM = 101, 102

@@ -15,9 +15,9 @@ from attnsci.analysis.units import pair_curves, stack_units
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import BLOCK, bootstrap
 from attnsci.statistics.circular import difference
 from attnsci.statistics.effects import tost_paired
+from attnsci.statistics.estimates import BLOCK, bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd

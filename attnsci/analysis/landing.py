@@ -16,7 +16,7 @@ from attnsci.analysis.eccentricity import accuracy_by_eccentricity, check_edges,
 from attnsci.checks import check_dims, check_finite, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 
 QUARTILES = (0.25, 0.5, 0.75)
 # Relative width within which a rank counts as reached: 0.1 · 30 is not 3 in floating point.

@@ -8,7 +8,7 @@ from attnsci.analysis.eccentricity import on_grid
 from attnsci.checks import check_dims, check_finite, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import split_blocks
+from attnsci.statistics.estimates import split_blocks
 from attnsci.statistics.proportions import check_answers
 from attnsci.statistics.significance import SignificanceTest
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from attnsci.analysis.saccades import ROUNDING, Tracks, polar
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import BLOCK
+from attnsci.statistics.estimates import BLOCK
 
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 

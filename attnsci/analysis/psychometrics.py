@@ -25,7 +25,7 @@ from attnsci.analysis.sigmoids import (
 from attnsci.checks import check_dims, check_finite, check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import check_confidence, count_draws, split_blocks
+from attnsci.statistics.estimates import check_confidence, count_draws, split_blocks
 from attnsci.statistics.proportions import check_answers
 
 PARAMETERS = ("threshold", "slope", "lapse")

@@ -13,7 +13,7 @@ import xarray as xr
 from attnsci.analysis.tuning import pearson
 from attnsci.checks import check_dims, check_finite
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import check_confidence
+from attnsci.statistics.estimates import check_confidence
 
 MODELS = ("multiplicative", "additive", "multiplicative+additive", "thresholded")
 # Free parameters of each model, the variance of the errors included.

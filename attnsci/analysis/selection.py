@@ -15,7 +15,7 @@ import xarray as xr
 
 from attnsci.checks import check_dims, check_not_empty
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import Estimate, bootstrap
+from attnsci.statistics.estimates import Estimate, bootstrap
 from attnsci.statistics.significance import adjust, binomial_test, mcnemar, wilson
 
 MAX_OBJECTS = 6

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnsci.statistics.bootstrap import split_blocks
+from attnsci.statistics.estimates import split_blocks
 
 LAPSE_MAX = 0.3
 """Upper end of a fitted lapse rate."""

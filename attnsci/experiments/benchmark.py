@@ -16,7 +16,7 @@ from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, Share, cells, row, tabled
 from attnsci.experiments.same_scenes import ACCURACY, Rivals
 from attnsci.recording.collect import collect
-from attnsci.statistics.bootstrap import bootstrap_mean
+from attnsci.statistics.estimates import bootstrap_mean
 from attnsci.statistics.proportions import accuracy, base_rate
 
 POOLED = "accuracy, all eccentricities"

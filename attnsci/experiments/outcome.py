@@ -17,7 +17,7 @@ free text. All other columns are factors: which network, which lag …"""
 
 
 class Estimated(Protocol):
-    """A number with its interval, such as `attnsci.statistics.bootstrap.Estimate`."""
+    """A number with its interval, such as `attnsci.statistics.estimates.Estimate`."""
 
     @property
     def estimate(self) -> float: ...  # noqa: D102

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, row, tabled
 from attnsci.recording.collect import Response, Stimuli, classifier, collect
-from attnsci.statistics.bootstrap import bootstrap
+from attnsci.statistics.estimates import bootstrap
 from attnsci.statistics.significance import wilson
 
 ACCURACY, ADVANTAGE = "accuracy", "difference of accuracies"

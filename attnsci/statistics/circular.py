@@ -11,7 +11,7 @@ import xarray as xr
 
 from attnsci.checks import check_dims, check_finite
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import Estimate, as_sample, bootstrap, check_same_length
+from attnsci.statistics.estimates import Estimate, as_sample, bootstrap, check_same_length
 from attnsci.statistics.significance import SignificanceTest
 
 PERIOD_DEG = 180.0
@@ -226,7 +226,7 @@ def paired_shift(
     seed : int
         Seed of the bootstrap.
     n_resamples, confidence
-        As in `attnsci.statistics.bootstrap.bootstrap`.
+        As in `attnsci.statistics.estimates.bootstrap`.
 
     Returns
     -------

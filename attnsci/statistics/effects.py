@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import as_sample, bootstrap, check_same_length
+from attnsci.statistics.estimates import as_sample, bootstrap, check_same_length
 from attnsci.statistics.significance import wilcoxon_test
 
 
@@ -208,7 +208,7 @@ def paired_effect(
     seed : int
         Seed of the bootstrap.
     n_resamples, confidence
-        As in `attnsci.statistics.bootstrap.bootstrap`.
+        As in `attnsci.statistics.estimates.bootstrap`.
 
     Returns
     -------

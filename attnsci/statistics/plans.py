@@ -7,7 +7,7 @@ import numpy as np
 from attnsci.checks import check_finite, check_option, check_positive, check_shape
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import (
+from attnsci.statistics.estimates import (
     STATISTICS,
     Estimate,
     Statistic,

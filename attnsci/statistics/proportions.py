@@ -5,7 +5,7 @@ import xarray as xr
 
 from attnsci.checks import check_dims
 from attnsci.errors import InvalidInput
-from attnsci.statistics.bootstrap import check_confidence
+from attnsci.statistics.estimates import check_confidence
 
 
 def check_answers(parameter: str, correct: xr.DataArray) -> xr.DataArray:

@@ -12,7 +12,7 @@ import numpy as np
 from attnsci.checks import check_fraction, check_option, check_positive
 from attnsci.errors import InvalidInput
 from attnsci.seeds import numpy_generator
-from attnsci.statistics.bootstrap import (
+from attnsci.statistics.estimates import (
     BLOCK,
     Estimate,
     as_sample,

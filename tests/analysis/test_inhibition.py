@@ -18,7 +18,7 @@ from attnsci.errors import InvalidInput
 from attnsci.gaze import from_arrays, from_frame
 from attnsci.geometry import Viewing
 from attnsci.scanpaths import crop
-from attnsci.statistics import bootstrap as statistics
+from attnsci.statistics import estimates as statistics
 
 VIEWING = Viewing(400, 300, px_per_deg=10)
 QUICK = {"n_permutations": 60, "n_walks": 4, "n_resamples": 200}
@@ -154,8 +154,8 @@ def test_all_nine_with_what_they_ask():
 def test_the_size_of_blocks_changes_nothing(monkeypatch):
     made = observers(6, 4, 8, np.random.default_rng(1))
     whole = all_baselines(made, [1, 2], 2.0, seed=0, **QUICK)
-    for place in ("statistics", "memoryless", "expectations"):
-        monkeypatch.setattr(f"attnsci.analysis.{place}.BLOCK", 500)
+    for place in ("statistics.estimates", "analysis.memoryless", "analysis.expectations"):
+        monkeypatch.setattr(f"attnsci.{place}.BLOCK", 500)
     assert statistics.split_blocks(10, 250) == [2] * 5
     xr.testing.assert_allclose(whole, all_baselines(made, [1, 2], 2.0, seed=0, **QUICK), rtol=1e-9)
 

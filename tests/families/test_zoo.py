@@ -14,7 +14,8 @@ from attnsci.families.object_attention.coco_recipes import PRESETS
 from attnsci.families.object_attention.config import ObjectAttentionConfig
 from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.recipes import ObjectAttentionTraining
-from attnsci.families.zoo import FAMILIES, PRETRAINED, load_model, pretrained_names
+from attnsci.families.registry import entries, load
+from attnsci.families.zoo import PRETRAINED, load_model, pretrained_names
 from attnsci.models.weights import save_weights
 
 LARGEST_TOTAL = 40 * 2**20
@@ -143,7 +144,7 @@ def test_shipped_weights_name_no_folder_of_the_machine_that_made_them(name):
 @pytest.mark.parametrize("name", pretrained_names())
 def test_every_shipped_network_is_of_a_family_and_ready_to_use(name):
     network = load_model(name)
-    model_class, config_class = FAMILIES[network.record["model"]]
+    model_class, config_class = map(load, entries("networks")[network.record["model"]])
     assert type(network.model) is model_class
     assert type(network.model.config) is config_class
     assert not any(module.training for module in network.model.modules())
@@ -151,7 +152,7 @@ def test_every_shipped_network_is_of_a_family_and_ready_to_use(name):
 
 
 def test_every_family_is_built_from_its_configuration_alone():
-    for model_class, config_class in FAMILIES.values():
+    for model_class, config_class in (map(load, places) for places in entries("networks").values()):
         assert model_class(config_class()).config == config_class()
 
 
@@ -194,7 +195,7 @@ def test_absent_damaged_and_foreign_files_are_checkpoint_errors(tmp_path):
     with pytest.raises(CheckpointError, match="does not say that it holds an ObjectAttention"):
         load_model(path)
     save_weights(path, torch.nn.Linear(2, 2), {"model": "Linear"})
-    with pytest.raises(CheckpointError, match="RAM network; it says 'Linear'"):
+    with pytest.raises(CheckpointError, match="WhereNet network; it says 'Linear'"):
         load_model(path)
 
 

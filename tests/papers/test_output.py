@@ -15,15 +15,10 @@ import xarray as xr
 from PIL import Image
 
 from attnsci.errors import RecordingError, StorageError
-from attnsci.papers.output import (
-    Result,
-    open_dataset,
-    save_dataset,
-    save_figure,
-    save_results,
-    save_table,
-)
+from attnsci.papers.output import Result, save_results, save_table
+from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
+from attnsci.recording.datasets import open_dataset, save_dataset
 
 
 def labelled():

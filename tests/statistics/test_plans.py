@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnsci.errors import InvalidInput
-from attnsci.statistics import bootstrap as statistics
+from attnsci.statistics import estimates as statistics
 from attnsci.statistics import plans as resampling
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from attnsci.papers.output import Result
-from attnsci.statistics.bootstrap import bootstrap
+from attnsci.statistics.estimates import bootstrap
 
 UNKNOWN = "not available"
 

@@ -16,8 +16,8 @@ from attnsci.errors import InvalidInput
 from attnsci.families.object_attention.coco_measure import read_photographs
 from attnsci.families.object_attention.measure import BATCH, show_scenes
 from attnsci.families.object_attention.network import ObjectAttention
-from attnsci.statistics.bootstrap import bootstrap
 from attnsci.statistics.effects import paired_effect
+from attnsci.statistics.estimates import bootstrap
 
 Whole = npt.NDArray[np.int64]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,9 +14,11 @@ from attnsci.data.coco_scenes import CocoScenes, PhotographScenes
 from attnsci.errors import InvalidInput
 from attnsci.families.object_attention.coco_recipes import PRESETS as PRESETS
 from attnsci.families.object_attention.coco_recipes import CocoTraining
+from attnsci.families.object_attention.config import ObjectAttentionConfig
 from attnsci.families.object_attention.network import ObjectAttention
-from attnsci.families.object_attention.objective import attended_labels, nearest_object
-from attnsci.seeds import numpy_generator, torch_generator, torch_seed
+from attnsci.families.object_attention.objective import attended_labels, attending
+from attnsci.seeds import numpy_generator, torch_generator
+from attnsci.training.objective import GradientObjective
 from attnsci.training.schedule import warm_cosine
 from attnsci.training.trainer import Metrics, check_shares
 
@@ -30,14 +31,14 @@ class CocoBatch:
     """Photographs, and how to learn from them."""
 
     scenes: PhotographScenes
-    rate: float
-    """Step size of the update."""
+    step: int
+    """Update, counted from 0."""
     dimmed: Tensor | None
     """Share by which the surroundings of each object are dimmed, shape (N, object, 1, 1, 1), when
     objects are read one by one; None when attention is taught."""
 
 
-class CocoObjective:
+class CocoObjective(GradientObjective):
     """Cross-entropy on the attended object, rare classes weighing more, plus Φ times the error.
 
     One optimiser step after every phase. The attended object is the one nearest to the gated
@@ -62,7 +63,8 @@ class CocoObjective:
     """
 
     score = "balanced_accuracy"
-    forward_methods: tuple[str, ...] = ("phase", "run")
+    forward_methods = ("phase", "run")
+    weights_stream = _WEIGHTS
 
     def __init__(
         self, config: CocoTraining, training: ObjectPairs, validation: ObjectPairs
@@ -71,14 +73,8 @@ class CocoObjective:
         self.training, self.validation = training, validation
         self._check()
         self.n_classes = max(training.classes) + 1
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
-            model = ObjectAttention(
-                dataclasses.replace(config.model(self.n_classes), n_phases=training.n_objects)
-            )
-            if config.start == "closed":
-                _start_closed(model)
-        self.model: nn.Module = model
+        network = dataclasses.replace(config.model(self.n_classes), n_phases=training.n_objects)
+        self.model = self.build(_closed if config.start == "closed" else ObjectAttention, network)
         self._weights = torch.as_tensor(training.class_weights(), dtype=torch.float32)
 
     def _check(self) -> None:
@@ -121,23 +117,27 @@ class CocoObjective:
         order = numpy_generator(config.seed, _ORDER, epoch, passed).permutation(len(self.training))
         share = config.batch_size // world_size
         first = place * config.batch_size + rank * share
-        scenes = CocoScenes(self.training, device=self._device)[order[first : first + share]]
+        scenes = CocoScenes(self.training, device=self.device)[order[first : first + share]]
         drawn = (epoch, index, rank + 1)
         if config.mirrored or config.zoom > 1:
             seen = torch_generator(config.seed, _VIEWS, *drawn)
             scenes = random_views(scenes, seen, mirrored=config.mirrored, zoom=config.zoom)
-        return CocoBatch(
-            scenes, self._rate(epoch, index), self._dimmed(scenes, drawn) if reads else None
-        )
+        step = self._updates_before(epoch) + index
+        return CocoBatch(scenes, step, self._dimmed(scenes, drawn) if reads else None)
 
-    def _rate(self, epoch: int, index: int) -> float:
-        config = self.config
-        if self._reads(epoch):
-            largest, step, total = config.reading_rate, index, self.n_batches(epoch)
+    def _updates_before(self, epoch: int) -> int:
+        """Return the updates of the epochs before, of which the first may be longer."""
+        return 0 if epoch == 0 else self.n_batches(0) + (epoch - 1) * self._per_pass
+
+    def learning_rate(self, step: int) -> float:
+        """Return the step size of an update, counted from 0; reading has one of its own."""
+        config, reading = self.config, self.n_batches(0) if self._reads(0) else 0
+        if step < reading:
+            largest, total = config.reading_rate, reading
         else:
             attending = config.epochs - self._reads(0)
-            step = (epoch - self._reads(0)) * self._per_pass + index
-            largest, total = config.learning_rate, attending * self._per_pass
+            step, total = step - reading, attending * self._per_pass
+            largest = config.learning_rate
         return largest * warm_cosine(step, total, config.warmup, config.final_rate)
 
     def _dimmed(self, scenes: PhotographScenes, drawn: tuple[int, ...]) -> Tensor:
@@ -145,51 +145,29 @@ class CocoObjective:
         seen = torch_generator(self.config.seed, _DIMMED, *drawn)
         share = torch.rand(*scenes.labels.shape, 1, 1, 1, generator=seen)
         strength = self.config.strength
-        return (strength + (1 - strength) * share).to(self._device)
+        return (strength + (1 - strength) * share).to(self.device)
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
-
-    def update(
-        self,
-        model: Any,
-        batch: CocoBatch,
-        optimizer: torch.optim.Optimizer,
-        fabric: Fabric,
-    ) -> Iterator[Metrics]:
-        """Take one optimiser step a phase, or one of reading; yield its losses and accuracy."""
-        for group in optimizer.param_groups:
-            group["lr"] = batch.rate
+    def losses(self, model: Any, batch: CocoBatch) -> Iterator[tuple[Tensor, Metrics]]:
+        """Yield the loss of each phase, or the one of reading, with parts and accuracy."""
         if batch.dimmed is not None:
-            yield self._read(model, batch.scenes, batch.dimmed, optimizer, fabric)
+            yield self._reading(model, batch.scenes, batch.dimmed)
         else:
-            yield from self._attend(model, batch.scenes, optimizer, fabric)
+            yield from self._attending(model, batch.scenes)
 
-    def _read(
-        self,
-        model: Any,
-        scenes: PhotographScenes,
-        dimmed: Tensor,
-        optimizer: torch.optim.Optimizer,
-        fabric: Fabric,
-    ) -> Metrics:
-        """Learn to read every object with its surroundings dimmed, in a single pass."""
-        dtype = next(self.model.parameters()).dtype
-        seen = torch.lerp(scenes.image[:, None], scenes.objects, dimmed).flatten(0, 1).to(dtype)
+    def _reading(
+        self, model: Any, scenes: PhotographScenes, dimmed: Tensor
+    ) -> tuple[Tensor, Metrics]:
+        """Return the loss of reading every object with its surroundings dimmed, in one pass."""
+        views = torch.lerp(scenes.image[:, None], scenes.objects, dimmed).flatten(0, 1)
         label = scenes.labels.flatten()
-        with fabric.autocast():
-            logits = model.run(seen, n_phases=1, n_steps=1).logits[:, 0, 0]
-            cross_entropy = self._cross_entropy(logits, label)
-            # Several processes want a gradient of every weight, of those of the gates too.
-            idle = sum(parameter.sum() for parameter in self.model.parameters())
-        self._step(cross_entropy + 0 * idle, optimizer, fabric)
-        return {
+        logits = model.run(views.to(self.dtype), n_phases=1, n_steps=1).logits[:, 0, 0]
+        cross_entropy = self._cross_entropy(logits, label)
+        # Several processes want a gradient of every weight, of those of the gates too.
+        idle = sum(parameter.sum() for parameter in self.model.parameters())
+        return cross_entropy + 0 * idle, {
             "phase": 0,
-            "loss": cross_entropy.item(),
             "cross_entropy": cross_entropy.item(),
             "accuracy": (logits.argmax(1) == label).float().mean().item(),
-            "learning_rate": optimizer.param_groups[0]["lr"],
         }
 
     def _cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
@@ -197,53 +175,34 @@ class CocoObjective:
         smoothing = self.config.smoothing
         return functional.cross_entropy(logits, label, weights, label_smoothing=smoothing)
 
-    def _step(self, loss: Tensor, optimizer: torch.optim.Optimizer, fabric: Fabric) -> None:
-        optimizer.zero_grad()
-        fabric.backward(loss)
+    def _attending(self, model: Any, scenes: PhotographScenes) -> Iterator[tuple[Tensor, Metrics]]:
+        """Yield the loss of each phase, as published."""
+        targets = scenes.targets(self.config.strength).to(self.dtype)
+        image = scenes.image.to(self.dtype)
+        for phase, attended in enumerate(attending(model, image, scenes.labels, targets)):
+            cross_entropy = self._cross_entropy(attended.logits, attended.label)
+            error = functional.mse_loss(attended.masked_input, attended.target)
+            yield (
+                cross_entropy + self.config.reconstruction_weight * error,
+                {
+                    "phase": phase + 1,
+                    "cross_entropy": cross_entropy.item(),
+                    "squared_error": error.item(),
+                    "accuracy": (attended.logits.argmax(1) == attended.label).float().mean().item(),
+                },
+            )
+
+    def before_step(self) -> Metrics:
+        """Clip the gradients, where the recipe says so."""
         if self.config.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        optimizer.step()
-
-    def _attend(
-        self,
-        model: Any,
-        scenes: PhotographScenes,
-        optimizer: torch.optim.Optimizer,
-        fabric: Fabric,
-    ) -> Iterator[Metrics]:
-        """Learn phase by phase, as published."""
-        dtype = next(self.model.parameters()).dtype
-        image, targets = scenes.image.to(dtype), scenes.targets(self.config.strength).to(dtype)
-        scene = torch.arange(len(scenes), device=image.device)
-        taken = torch.zeros_like(scenes.labels, dtype=torch.bool)
-        ior = None
-        for phase in range(scenes.labels.shape[1]):
-            with fabric.autocast():
-                outcome = model.phase(image, ior)
-                chosen, _ = nearest_object(outcome.masked_input.detach(), targets, taken)
-                label, logits = scenes.labels[scene, chosen], outcome.logits[:, -1]
-                cross_entropy = self._cross_entropy(logits, label)
-                error = functional.mse_loss(outcome.masked_input, targets[scene, chosen])
-            loss = cross_entropy + self.config.reconstruction_weight * error
-            self._step(loss, optimizer, fabric)
-            taken[scene, chosen] = True
-            ior = outcome.ior
-            yield {
-                "phase": phase + 1,
-                "loss": loss.item(),
-                "cross_entropy": cross_entropy.item(),
-                "squared_error": error.item(),
-                "accuracy": (logits.argmax(1) == label).float().mean().item(),
-                "learning_rate": optimizer.param_groups[0]["lr"],
-            }
+        return {}
 
     def validate(self, model: Any) -> Metrics:
         """Return balanced accuracy, macro F1 and accuracy on photographs kept apart."""
         found = [
             attended_labels(model.module, scenes, self.config.strength)
-            for scenes in CocoScenes(self.validation, device=self._device).batches(
-                _VALIDATION_BATCH
-            )
+            for scenes in CocoScenes(self.validation, device=self.device).batches(_VALIDATION_BATCH)
         ]
         labels, named = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
         balanced, macro_f1 = class_scores(labels, named, self.n_classes)
@@ -262,22 +221,21 @@ class CocoObjective:
     def provenance(self) -> dict[str, Any]:
         """Return what the weights and a resumed run must agree on."""
         return {
-            "model": "ObjectAttention",
-            "config": self.model.config,
-            "training": self.config,
+            **super().provenance(),
             "data": self.training.provenance(),
             "validation_data": self.validation.provenance(),
-            "seed": self.config.seed,
         }
 
 
-def _start_closed(model: ObjectAttention) -> None:
-    """Draw He's weights for the way up and close the pixel gate: tanh 1 = 0.76."""
+def _closed(config: ObjectAttentionConfig) -> ObjectAttention:
+    """Return a network with He's weights for the way up and a closed pixel gate: tanh 1 = 0.76."""
+    model = ObjectAttention(config)
     parameters = dict(model.named_parameters())
     for number in range(len(model.levels)):
         nn.init.kaiming_normal_(parameters[f"levels.{number}.conv.weight"], nonlinearity="relu")
         nn.init.zeros_(parameters[f"levels.{number}.conv.bias"])
     nn.init.ones_(parameters["levels.0.deconv.bias"])
+    return model
 
 
 def class_scores(labels: np.ndarray, named: np.ndarray, n_classes: int) -> tuple[float, float]:

@@ -8,11 +8,10 @@ teaches all that sees and remembers, that of the locations the locator only, as 
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from attnsci.checks import check_positive
@@ -20,10 +19,11 @@ from attnsci.data.catch import Catch
 from attnsci.families.ram.catch import CatchRAM, Play
 from attnsci.families.ram.catch_recipes import PRESETS as PRESETS
 from attnsci.families.ram.catch_recipes import CatchTraining
-from attnsci.families.ram.objective import policy_loss
+from attnsci.families.ram.objective import WATCH, policy_loss
 from attnsci.families.ram.policies import Policy
-from attnsci.seeds import torch_generator, torch_seed
-from attnsci.training.schedule import warm_cosine
+from attnsci.seeds import torch_generator
+from attnsci.training.digit_objective import Batch
+from attnsci.training.objective import GradientObjective
 from attnsci.training.trainer import Metrics, check_shares
 
 _GAMES, _VALIDATION, _TEST, _WEIGHTS, _DRAWS, _LOOKS = range(1, 7)
@@ -70,15 +70,7 @@ def losses_of(play: Play, leniency_px: float = 0.0) -> Losses:
     )
 
 
-class Batch(NamedTuple):
-    """Games, a stream of draws and the step's place in training."""
-
-    games: Catch
-    generator: torch.Generator
-    step: int
-
-
-class CatchObjective:
+class CatchObjective(GradientObjective):
     """REINFORCE on actions and locations with a learned baseline, every game a new one.
 
     Parameters
@@ -87,28 +79,22 @@ class CatchObjective:
         The recipe.
     """
 
+    network = CatchRAM
     score = "caught"
-    watch: ClassVar[dict[str, tuple[str, ...]]] = {
-        "reward": ("reward", "value"), "mean locations at the edge": ("saturated",),
-    }  # fmt: skip
-    forward_methods: tuple[str, ...] = ("play",)
+    forward_methods = ("play",)
+    watch = WATCH
+    weights_stream = _WEIGHTS
 
     def __init__(self, config: CatchTraining) -> None:
         self.config = config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
-            self.model: nn.Module = CatchRAM(config.model)
-
-    def optimizer(self) -> torch.optim.Optimizer:
-        """Return Adam."""
-        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate, fused=True)
+        self.model = self.build(CatchRAM, config.model)
 
     def n_batches(self, epoch: int) -> int:
         """Return the number of updates between two validations."""
         return self.config.batches_per_epoch
 
     def batch(self, epoch: int, index: int, rank: int, world_size: int) -> Batch:
-        """Return this process's share of batch `index`: games that were never played."""
+        """Return this process's share of a batch: games that were never played."""
         config = self.config
         check_shares(config.batch_size, world_size)
         share = config.batch_size // world_size
@@ -116,16 +102,10 @@ class CatchObjective:
             config.batch_size,
             seed=(config.seed, _GAMES, epoch + 1, index + 1),
             size=config.size,
-            device=next(self.model.parameters()).device,
+            device=self.device,
         )[rank * share : (rank + 1) * share]
-        generator = torch_generator(config.seed, _DRAWS, epoch + 1, index + 1, rank + 1)
-        return Batch(games, generator, epoch * self.n_batches(epoch) + index)
-
-    def learning_rate(self, step: int) -> float:
-        """Return the step size of an update, counted from 0."""
-        config = self.config
-        total = config.epochs * config.batches_per_epoch
-        return config.learning_rate * warm_cosine(step, total, config.warmup, config.final_rate)
+        place = (epoch + 1, index + 1, rank + 1)
+        return Batch(games, epoch * self.n_batches(epoch) + index, place)
 
     def leniency_px(self, step: int) -> float:
         """Return by how much a ball may be missed at an update, counted from 0."""
@@ -133,37 +113,28 @@ class CatchObjective:
         fall = config.lenient * config.epochs * config.batches_per_epoch
         return config.leniency_px * max(0.0, 1 - step / fall) if fall else 0.0
 
-    def update(
-        self, model: Any, batch: Batch, optimizer: torch.optim.Optimizer, fabric: Fabric
-    ) -> Iterator[Metrics]:
-        """Play a batch, take one optimiser step, yield its losses.
+    def losses(self, model: Any, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
+        """Play a batch; yield the loss and its parts.
 
         ``reward`` is the share that counted as caught and ``caught`` that which was, ``value`` the
         reward that was expected on average, ``entropy`` that of an action, in nats.
         """
-        config, rate = self.config, self.learning_rate(batch.step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        # Fabric does this itself only where it wraps the module, on several processes.
-        with fabric.autocast():
-            play = model.play(batch.games, batch.generator, policy="sampled")
-            losses = losses_of(play, self.leniency_px(batch.step))
+        generator = torch_generator(self.config.seed, _DRAWS, *batch.place)
+        play = model.play(batch.stimuli, generator, policy="sampled")
+        terms = losses_of(play, self.leniency_px(batch.step))
         # No two of the first three reach the same weights, and Adam takes each at its own scale:
         # there is nothing to weigh.
-        loss = losses.actions + losses.locations + losses.baseline
-        loss = loss - config.entropy_weight * losses.entropy
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        optimizer.step()
-        yield {
-            "loss": loss.item(),
-            "baseline_error": losses.baseline.item(),
-            "reward": losses.reward.mean().item(),
-            "caught": play.games[-1].caught.float().mean().item(),
-            "value": play.rollout.values.detach().mean().item(),
-            "entropy": losses.entropy.item() / play.actions.shape[1],
-            "learning_rate": rate,
-        }
+        loss = terms.actions + terms.locations + terms.baseline
+        yield (
+            loss - self.config.entropy_weight * terms.entropy,
+            {
+                "baseline_error": terms.baseline.item(),
+                "reward": terms.reward.mean().item(),
+                "caught": play.games[-1].caught.float().mean().item(),
+                "value": play.rollout.values.detach().mean().item(),
+                "entropy": terms.entropy.item() / play.actions.shape[1],
+            },
+        )
 
     def validate(self, model: Any) -> Metrics:
         """Return how the mean policy plays games kept apart."""
@@ -171,23 +142,18 @@ class CatchObjective:
         games = Catch.start(
             config.validation_games, seed=(config.seed, _VALIDATION), size=config.size
         )
-        found = _score(model.module, games, "mean", config.seed, 500)
-        distances = found.gaze_to_ball_px
+        scores = _score(model.module, games, "mean", config.seed, 500)
+        distances = scores.gaze_to_ball_px
         return {
-            "n": found.n,
-            "caught": found.caught,
+            "n": scores.n,
+            "caught": scores.caught,
             "gaze_to_ball_px": sum(distances) / len(distances),
         }
 
     def provenance(self) -> dict[str, Any]:
         """Return what the weights and a resumed run must agree on."""
-        return {
-            "model": "CatchRAM",
-            "config": self.config.model,
-            "training": self.config,
-            "data": {"stimuli": "Catch", "size": self.config.size},
-            "seed": self.config.seed,
-        }
+        data = {"stimuli": "Catch", "size": self.config.size}
+        return {**super().provenance(), "data": data}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,11 @@ glimpse, and a reward of 1 for every target that is named right. A location is c
 rewards of its own target and of those after it, on which alone it has an effect.
 """
 
-import warnings
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,16 +17,12 @@ from attnsci.data.digit_pairs import DigitPairs
 from attnsci.data.digits import Digits
 from attnsci.families.ram.dram import DRAM, DRAMRollout
 from attnsci.families.ram.dram_recipes import PRESETS as PRESETS
-from attnsci.families.ram.dram_recipes import DRAMTraining
-from attnsci.families.ram.objective import SATURATED, Batch, policy_loss
+from attnsci.families.ram.objective import SATURATED, WATCH, policy_loss, warn_of_edges
 from attnsci.families.ram.policies import Policy
-from attnsci.seeds import numpy_generator, torch_generator, torch_seed
+from attnsci.seeds import torch_generator
 from attnsci.sensors.glimpse import MAPS
-from attnsci.training.digit_split import split_digits
-from attnsci.training.schedule import warm_cosine
-from attnsci.training.trainer import Metrics, check_shares
-
-_SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS, _DRAWS, _LOOKS = range(1, 8)
+from attnsci.training.digit_objective import DRAWS, LOOKS, Batch, DigitObjective
+from attnsci.training.trainer import Metrics
 
 LOOKING = ("context", "emitter", "locator")
 """Parts of the network that the policy's term teaches."""
@@ -75,41 +69,23 @@ def losses_of(rollout: DRAMRollout, labels: Tensor) -> Losses:
     )
 
 
-class DRAMObjective:
+class DRAMObjective(DigitObjective):
     """Cross-entropy of every target, REINFORCE on the locations, a learned baseline.
 
     The three terms teach parts of the network that have no parameter in common, so that Adam,
     which is indifferent to scale, needs step sizes and no weights to tell them apart.
-
-    Parameters
-    ----------
-    config : DRAMTraining
-        The recipe.
-    digits : Digits, optional
-        Training digits in place of ``config.source``; a part becomes the validation set.
-
-    Raises
-    ------
-    InvalidInput
-        If the digits do not fill a batch and a validation set.
     """
 
+    network = DRAM
     score = "sequence_accuracy"
-    watch: ClassVar[dict[str, tuple[str, ...]]] = {
-        "reward": ("reward", "value"), "mean locations at the edge": ("saturated",),
-    }  # fmt: skip
-    forward_methods: tuple[str, ...] = ("rollout",)
+    forward_methods = ("rollout",)
+    watch = WATCH
 
-    def __init__(self, config: DRAMTraining, digits: Digits | None = None) -> None:
-        self.config = config
-        self.training, self.validation = split_digits(
-            config.source, config.validation_fraction, config.batch_size,
-            (config.seed, _SPLIT), digits,
-        )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
-            self.model: nn.Module = DRAM(config.model)
-        self._epoch = -1
+    def scenes(self, digits: Digits, seed: tuple[int, ...]) -> DigitPairs:
+        """Return pairs of the recipe, with clutter of training digits."""
+        return DigitPairs(
+            digits, self.config.scenes, clutter=self.training, seed=seed, device=self.device
+        )
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return Adam, which moves what looks more slowly than what reads."""
@@ -125,93 +101,33 @@ class DRAMObjective:
             fused=True,
         )
 
-    def n_batches(self, epoch: int) -> int:
-        """Return the number of whole batches; the scenes left over change every epoch."""
-        return len(self.training) // self.config.batch_size
-
-    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> Batch:
-        """Return this process's share of batch `index`: fresh scenes, labels (N, 2)."""
+    def losses(self, model: Any, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
+        """Yield the loss, with its parts, rewards come and expected, and stuck means."""
         config = self.config
-        check_shares(config.batch_size, world_size)
-        weight = next(self.model.parameters())
-        if epoch != self._epoch:
-            self._scenes = DigitPairs(
-                self.training, config.scenes, seed=(config.seed, _EPOCH, epoch + 1),
-                device=weight.device,
-            )  # fmt: skip
-            self._order = numpy_generator(config.seed, _ORDER, epoch + 1).permutation(
-                len(self.training)
-            )
-            self._epoch = epoch
-        share = config.batch_size // world_size
-        start = index * config.batch_size + rank * share
-        scenes = self._scenes[self._order[start : start + share]]
-        generator = torch_generator(config.seed, _DRAWS, epoch + 1, index + 1, rank + 1)
-        step = epoch * self.n_batches(epoch) + index
-        return Batch(scenes.image.to(weight), scenes.labels, generator, step)
+        images = batch.stimuli.image.to(self.device, self.dtype)
+        generator = torch_generator(config.seed, DRAWS, *batch.place)
+        rollout = model.rollout(images, generator, policy="sampled", n_samples=config.n_samples)
+        labels = batch.stimuli.labels.repeat_interleave(config.n_samples, 0)
+        terms = losses_of(rollout, labels)
+        yield (
+            terms.cross_entropy + terms.policy + terms.baseline,
+            {
+                "cross_entropy": terms.cross_entropy.item(),
+                "baseline_error": terms.baseline.item(),
+                "digit_accuracy": terms.right.mean().item(),
+                "sequence_accuracy": terms.right.prod(1).mean().item(),
+                "reward": terms.right.sum(1).mean().item(),
+                "value": rollout.values.detach()[:, 0].mean().item(),
+                "saturated": saturation(rollout, images),
+            },
+        )
 
-    def learning_rate(self, step: int) -> float:
-        """Return the step size of an update, counted from 0."""
+    def evaluate(self, model: Any, scenes: DigitPairs) -> Metrics:
+        """Return how often the mean policy reads digits and pairs right."""
         config = self.config
-        total = config.epochs * self.n_batches(0)
-        return config.learning_rate * warm_cosine(step, total, config.warmup, config.final_rate)
-
-    def update(
-        self, model: Any, batch: Batch, optimizer: torch.optim.Optimizer, fabric: Fabric
-    ) -> Iterator[Metrics]:
-        """Take one optimiser step; yield its losses, rewards come and expected, stuck means."""
-        config, rate = self.config, self.learning_rate(batch.step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["share"]
-        # Fabric does this itself only where it wraps the module, on several processes.
-        with fabric.autocast():
-            rollout = model.rollout(
-                batch.images, batch.generator, policy="sampled", n_samples=config.n_samples
-            )
-            losses = losses_of(rollout, batch.labels.repeat_interleave(config.n_samples, 0))
-        loss = losses.cross_entropy + losses.policy + losses.baseline
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        optimizer.step()
-        yield {
-            "loss": loss.item(),
-            "cross_entropy": losses.cross_entropy.item(),
-            "baseline_error": losses.baseline.item(),
-            "digit_accuracy": losses.right.mean().item(),
-            "sequence_accuracy": losses.right.prod(1).mean().item(),
-            "reward": losses.right.sum(1).mean().item(),
-            "value": rollout.values.detach()[:, 0].mean().item(),
-            "saturated": saturation(rollout, batch.images),
-            "learning_rate": rate,
-        }
-
-    def validate(self, model: Any) -> Metrics:
-        """Return how often the mean policy reads digits and pairs right that were kept apart."""
-        config, device = self.config, next(self.model.parameters()).device
-        scenes = DigitPairs(
-            self.validation, config.scenes, clutter=self.training,
-            seed=(config.seed, _VALIDATION), device=device,
-        )  # fmt: skip
-        found = evaluate_dram(model.module, scenes, n=config.validation_scenes, seed=config.seed)
-        if float(found["saturated"]) > 0.5:
-            warnings.warn(
-                f"{found['saturated']:.0%} of the mean locations are stuck at the edge of the "
-                "image: the policy does not learn. Lower looking_rate or raise n_samples.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return {**found, "sequence_accuracy": 1 - float(found["sequence_error"])}
-
-    def provenance(self) -> dict[str, Any]:
-        """Return what the weights and a resumed run must agree on."""
-        return {
-            "model": "DRAM",
-            "config": self.config.model,
-            "training": self.config,
-            "data": self.training.provenance(),
-            "validation_data": self.validation.provenance(),
-            "seed": self.config.seed,
-        }
+        metrics = evaluate_dram(model, scenes, n=config.validation_scenes, seed=config.seed)
+        warn_of_edges(metrics, "Lower looking_rate or raise n_samples.")
+        return {**metrics, "sequence_accuracy": 1 - float(metrics["sequence_error"])}
 
 
 @torch.no_grad()
@@ -247,7 +163,7 @@ def evaluate_dram(
         ``digit_error``, the share of digits, and ``digit_error_1`` …, by place in the order;
         ``saturated``, the share of mean locations at the edge.
     """
-    weight, generator = next(model.parameters()), torch_generator(seed, _LOOKS)
+    weight, generator = next(model.parameters()), torch_generator(seed, LOOKS)
     right, stuck = [], []
     for batch in scenes.batches(chunk, n):
         images = batch.image.to(weight)

@@ -22,7 +22,7 @@ from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.provenance import state_hash
 from attnsci.recording.datasets import save_dataset
-from attnsci.statistics.bootstrap import Estimate, bootstrap
+from attnsci.statistics.estimates import Estimate, bootstrap
 from attnsci.statistics.significance import wilson
 
 if TYPE_CHECKING:

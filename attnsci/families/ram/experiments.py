@@ -27,7 +27,7 @@ from attnsci.families.ram.networks import task_of
 from attnsci.families.ram.policies import InhibitedPolicy, Policy, ReplayPolicy, SaliencyPolicy
 from attnsci.families.ram.reference import load_ram
 from attnsci.models.weights import Pretrained
-from attnsci.statistics.bootstrap import bootstrap
+from attnsci.statistics.estimates import bootstrap
 from attnsci.statistics.significance import wilson
 
 N_CLASSES = 10

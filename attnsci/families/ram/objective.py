@@ -8,11 +8,10 @@ through which nothing flows; what is never looked at has no density.
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,17 +20,16 @@ from attnsci.data.ram_scenes import ClutteredScenes
 from attnsci.families.ram.network import RAM, Rollout
 from attnsci.families.ram.policies import Policy
 from attnsci.families.ram.recipes import PRESETS as PRESETS
-from attnsci.families.ram.recipes import RAMTraining, Reward
-from attnsci.seeds import numpy_generator, torch_generator, torch_seed
+from attnsci.families.ram.recipes import Reward
+from attnsci.seeds import torch_generator
 from attnsci.sensors.glimpse import MAPS
-from attnsci.training.digit_split import split_digits
-from attnsci.training.schedule import warm_cosine
-from attnsci.training.trainer import Metrics, check_shares
-
-_SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS, _DRAWS, _LOOKS = range(1, 8)
+from attnsci.training.digit_objective import DRAWS, LOOKS, Batch, DigitObjective
+from attnsci.training.trainer import Metrics
 
 SATURATED = 0.95
 """Where a mean location counts as stuck at the edge, in half widths of the image."""
+WATCH = {"reward": ("reward", "value"), "mean locations at the edge": ("saturated",)}
+"""Panels of the figure of a run."""
 
 
 def policy_loss(log_probs: Tensor, returns: Tensor, values: Tensor) -> Tensor:
@@ -114,165 +112,83 @@ def early_loss(rollout: Rollout, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), spread.flatten())
 
 
-class Batch(NamedTuple):
-    """Images (N, 1, H, W), labels (N,), a stream of draws and the step's place in training."""
-
-    images: Tensor
-    labels: Tensor
-    generator: torch.Generator
-    step: int
-
-
-class RAMObjective:
+class RAMObjective(DigitObjective):
     """Cross-entropy after the last glimpse, REINFORCE on the locations, a learned baseline.
 
-    Parameters
-    ----------
-    config : RAMTraining
-        The recipe.
-    digits : Digits, optional
-        Training digits in place of ``config.source``; a part becomes the validation set.
-
-    Raises
-    ------
-    InvalidInput
-        If the digits do not fill a batch and a validation set.
+    Each part's gradient is of its own term, so that Adam's parts need no weights.
     """
 
-    score = "accuracy"
-    watch: ClassVar[dict[str, tuple[str, ...]]] = {
-        "reward": ("reward", "value"), "mean locations at the edge": ("saturated",),
-    }  # fmt: skip
-    forward_methods: tuple[str, ...] = ("rollout",)
+    network = RAM
+    forward_methods = ("rollout",)
+    watch = WATCH
 
-    def __init__(self, config: RAMTraining, digits: Digits | None = None) -> None:
-        self.config = config
-        self.training, self.validation = split_digits(
-            config.source, config.validation_fraction, config.batch_size,
-            (config.seed, _SPLIT), digits,
-        )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
-            self.model: nn.Module = RAM(config.model)
-        self._seeing = [
-            weight
-            for name, weight in self.model.named_parameters()
-            if not name.startswith("locator.")
-        ]
-        self._epoch = -1
+    def scenes(self, digits: Digits, seed: tuple[int, ...]) -> ClutteredScenes:
+        """Return scenes of the recipe, with clutter of training digits."""
+        return ClutteredScenes(
+            digits, self.config.scenes, clutter=self.training, seed=seed, device=self.device
+        )
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        """Return Adam; each part's gradient is of its own term, so that these need no weights."""
-        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate, fused=True)
-
-    def n_batches(self, epoch: int) -> int:
-        """Return the number of whole batches; the digits left over change every epoch."""
-        return len(self.training) // self.config.batch_size
-
-    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> Batch:
-        """Return this process's share of batch `index`: fresh scenes each epoch."""
-        config = self.config
-        check_shares(config.batch_size, world_size)
-        weight = next(self.model.parameters())
-        if epoch != self._epoch:
-            self._scenes = ClutteredScenes(
-                self.training, config.scenes, seed=(config.seed, _EPOCH, epoch + 1),
-                device=weight.device,
-            )  # fmt: skip
-            self._order = numpy_generator(config.seed, _ORDER, epoch + 1).permutation(
-                len(self.training)
-            )
-            self._epoch = epoch
-        share = config.batch_size // world_size
-        start = index * config.batch_size + rank * share
-        scenes = self._scenes[self._order[start : start + share]]
-        generator = torch_generator(config.seed, _DRAWS, epoch + 1, index + 1, rank + 1)
-        step = epoch * self.n_batches(epoch) + index
-        return Batch(scenes.image.to(weight), scenes.metadata["label"], generator, step)
-
-    def learning_rate(self, step: int) -> float:
-        """Return the step size of an update, counted from 0."""
-        config = self.config
-        total = config.epochs * self.n_batches(0)
-        return config.learning_rate * warm_cosine(step, total, config.warmup, config.final_rate)
-
-    def update(
-        self, model: Any, batch: Batch, optimizer: torch.optim.Optimizer, fabric: Fabric
-    ) -> Iterator[Metrics]:
-        """Take one optimiser step; yield its losses and what tells a policy that goes astray.
+    def losses(self, model: Any, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
+        """Yield the loss, with its parts and what tells a policy that goes astray.
 
         ``saturated`` is the share of mean locations at the edge, ``value`` the reward that was
-        expected beside the ``reward`` that came, ``policy_gradient`` the norm of the locator's
-        gradient.
+        expected beside the ``reward`` that came.
         """
-        config, rate = self.config, self.learning_rate(batch.step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        # Fabric does this itself only where it wraps the module, on several processes.
-        with fabric.autocast():
-            policy = "sampled" if config.gaze == "learned" else config.gaze
-            rollout = model.rollout(
-                batch.images, batch.generator, policy=policy, n_samples=config.n_samples
-            )
-            labels = batch.labels.repeat_interleave(config.n_samples)
-            losses = losses_of(rollout, labels, config.reward)
+        config = self.config
+        images = batch.stimuli.image.to(self.device, self.dtype)
+        rollout = model.rollout(
+            images,
+            torch_generator(config.seed, DRAWS, *batch.place),
+            policy="sampled" if config.gaze == "learned" else config.gaze,
+            n_samples=config.n_samples,
+        )
+        labels = batch.stimuli.metadata["label"].repeat_interleave(config.n_samples)
+        terms = losses_of(rollout, labels, config.reward)
         loss = (
-            losses.cross_entropy
-            + (losses.policy if config.gaze == "learned" else 0)
-            + config.baseline_weight * losses.baseline
+            terms.cross_entropy
+            + (terms.policy if config.gaze == "learned" else 0)
+            + config.baseline_weight * terms.baseline
         )
         if config.model.readout == "every" or config.early_weight:
             loss = loss + (config.early_weight or 1.0) * early_loss(rollout, labels)
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        nn.utils.clip_grad_norm_(self._seeing, config.clip)
-        optimizer.step()
-        yield {
-            "loss": loss.item(),
-            "cross_entropy": losses.cross_entropy.item(),
-            "baseline_error": losses.baseline.item(),
-            "accuracy": losses.right[:, -1].mean().item(),
-            "reward": returns_of(losses.right, config.reward).mean().item(),
-            "value": rollout.values.detach().mean().item(),
-            "saturated": saturation(self.model, rollout, batch.images),  # type: ignore[arg-type]
-            "policy_gradient": _norm_of_gradient(self.model.locator),  # type: ignore[arg-type]
-            "learning_rate": rate,
-        }
-
-    def validate(self, model: Any) -> Metrics:
-        """Return the accuracy of the mean policy, after each glimpse too, on digits kept apart."""
-        scenes = ClutteredScenes(
-            self.validation,
-            self.config.scenes,
-            clutter=self.training,
-            seed=(self.config.seed, _VALIDATION),
-            device=next(self.model.parameters()).device,
+        yield (
+            loss,
+            {
+                "cross_entropy": terms.cross_entropy.item(),
+                "baseline_error": terms.baseline.item(),
+                "accuracy": terms.right[:, -1].mean().item(),
+                "reward": returns_of(terms.right, config.reward).mean().item(),
+                "value": rollout.values.detach().mean().item(),
+                "saturated": saturation(self.model, rollout, images),  # type: ignore[arg-type]
+            },
         )
+
+    def before_step(self) -> Metrics:
+        """Clip the gradients of all parts but the locator, of whose gradient the norm is kept."""
+        seeing = [w for name, w in self.model.named_parameters() if not name.startswith("locator.")]
+        nn.utils.clip_grad_norm_(seeing, self.config.clip)
+        return {"policy_gradient": _norm_of_gradient(self.model.locator)}  # type: ignore[arg-type]
+
+    def evaluate(self, model: Any, scenes: ClutteredScenes) -> Metrics:
+        """Return the accuracy of the mean policy, after each glimpse too."""
         gaze = self.config.gaze
-        found = evaluate(
-            model.module, scenes, policy="mean" if gaze == "learned" else gaze,
+        metrics = evaluate(
+            model, scenes, policy="mean" if gaze == "learned" else gaze,
             n=self.config.validation_scenes, seed=self.config.seed,
         )  # fmt: skip
-        if float(found["saturated"]) > 0.5:
-            warnings.warn(
-                f"{found['saturated']:.0%} of the mean locations are stuck at the edge of the "
-                "image: the policy does not learn. Lower learning_rate, or "
-                "raise n_samples.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return found
+        warn_of_edges(metrics, "Lower learning_rate, or raise n_samples.")
+        return metrics
 
-    def provenance(self) -> dict[str, Any]:
-        """Return what the weights and a resumed run must agree on."""
-        return {
-            "model": "RAM",
-            "config": self.config.model,
-            "training": self.config,
-            "data": self.training.provenance(),
-            "validation_data": self.validation.provenance(),
-            "seed": self.config.seed,
-        }
+
+def warn_of_edges(metrics: Metrics, remedy: str) -> None:
+    """Warn of a policy that looks at the edge of the image most of the time."""
+    if float(metrics["saturated"]) > 0.5:
+        warnings.warn(
+            f"{metrics['saturated']:.0%} of the mean locations are stuck at the edge of the "
+            f"image: the policy does not learn. {remedy}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 @torch.no_grad()
@@ -310,7 +226,7 @@ def evaluate(
         ``accuracy_averaged``, of the samples' mean probabilities; ``accuracy_glimpse_1`` …;
         ``saturated``, the share of mean locations at the edge; ``value``, the expected reward.
     """
-    weight, generator = next(model.parameters()), torch_generator(seed, _LOOKS)
+    weight, generator = next(model.parameters()), torch_generator(seed, LOOKS)
     right: list[Tensor] = []
     averaged: list[Tensor] = []
     others: list[tuple[float, float]] = []

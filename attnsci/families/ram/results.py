@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from attnsci.papers.output import Result
-from attnsci.statistics.bootstrap import bootstrap
+from attnsci.statistics.estimates import bootstrap
 
 NIPS: dict[str, dict[int, float]] = {
     "mnist-28": {2: 3.79, 3: 1.51, 4: 1.54, 5: 1.34, 6: 1.12, 7: 1.07},

@@ -6,29 +6,25 @@ After Daucé, Albiges & Perrinet 2020, Journal of Vision 20(8):22, and Dabane, P
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
 from attnsci.data.digits import Digits
 from attnsci.data.noisy_layout import NoisyDigitsConfig
-from attnsci.data.noisy_scenes import Mode, NoisyDigits, noisy_digits
 from attnsci.families.what_where.pathways import WhatNet
 from attnsci.families.what_where.recipes import PRESETS as PRESETS
-from attnsci.families.what_where.recipes import NoisyDigitsTraining, Stage
+from attnsci.families.what_where.recipes import NoisyDigitsTraining
 from attnsci.families.what_where.transformer import SpatialTransformer
 from attnsci.families.what_where.transformer_config import SpatialTransformerConfig
-from attnsci.seeds import numpy_generator, torch_seed
+from attnsci.families.what_where.turns import FEATURES, TurnObjective
 from attnsci.sensors.centred import middle
-from attnsci.training.digit_split import split_digits
+from attnsci.training.digit_objective import VALIDATION, Batch, spread_over
 from attnsci.training.schedule import warm_cosine
-from attnsci.training.trainer import Metrics, check_shares
-
-_SPLIT, _EPOCH, _ORDER, _VALIDATION, _WEIGHTS, _FEATURES = range(1, 7)
+from attnsci.training.trainer import Metrics
 
 FEATURE_SCENES = 1000
 """Scenes on which the features of a retina are measured before training."""
@@ -37,53 +33,14 @@ STRAIN_FREE = 1.5
 """Parameters of a transform that are no strain, before their limits: nine tenths of the way."""
 
 
-class Batch(NamedTuple):
-    """Images (N, 1, H, W), labels (N,), and the step size of the update."""
-
-    images: Tensor
-    labels: Tensor
-    rate: float
-
-
-class NoisyDigitsObjective:
-    """Cross-entropy of the digit's class, along a curriculum.
-
-    Parameters
-    ----------
-    config : NoisyDigitsTraining
-        The recipe.
-    digits : Digits, optional
-        Training digits in place of ``config.source``; a part becomes the validation set.
-
-    Raises
-    ------
-    InvalidInput
-        If the digits do not fill a batch and a validation set.
-    """
-
-    score = "accuracy"
-    watch: ClassVar[dict[str, tuple[str, ...]]] = {
-        "accuracy by place": ("accuracy_central", "accuracy_before"),
-        "median landing error (px)": ("landing_error",),
-    }
-    weights = "last"
-    forward_methods: tuple[str, ...]
+class NoisyDigitsObjective(TurnObjective):
+    """Cross-entropy of the digit's class, along a curriculum."""
 
     def __init__(self, config: NoisyDigitsTraining, digits: Digits | None = None) -> None:
-        self.config = config
-        self.training, self.validation = split_digits(
-            config.source, config.validation_fraction, config.batch_size,
-            (config.seed, _SPLIT), digits,
-        )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed(config.seed, _WEIGHTS))
-            self.model: nn.Module = (
-                SpatialTransformer(config.model)
-                if isinstance(config.model, SpatialTransformerConfig)
-                else WhatNet(config.model)
-            )
-        self._looks = isinstance(self.model, SpatialTransformer)
-        self.forward_methods = ("rollout",) if self._looks else ()
+        self.looks = isinstance(config.model, SpatialTransformerConfig)
+        self.network = SpatialTransformer if self.looks else WhatNet  # type: ignore[misc]
+        self.forward_methods = ("rollout",) if self.looks else ()
+        super().__init__(config, digits)
         self._prepare()
         # Convolutions of few channels are twice as fast so, on a CPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,126 +50,79 @@ class NoisyDigitsObjective:
         network = self.model
         if not (isinstance(network, SpatialTransformer) and network.measures_features):
             return
-        some = np.arange(min(FEATURE_SCENES, len(self.training)))
-        shown = self._show(self.training, some, self.config.stages[-1], _FEATURES)
-        network.fit_features(shown.image)
-
-    def _show(
-        self,
-        digits: Digits,
-        rows: np.ndarray,
-        stage: Stage,
-        *stream: int,
-        layout: NoisyDigitsConfig | None = None,
-        mode: Mode | None = None,
-    ) -> NoisyDigits:
-        """Return scenes of some digits, on the model's device."""
-        mode = mode or self.config.mode
-        return noisy_digits(
-            digits.images[rows], digits.labels[rows], digits.index[rows], mode=mode,
-            seed=0 if mode == "frozen" else (self.config.seed, *stream),
-            device=next(self.model.parameters()).device,
-            config=layout or self.config.scenes(stage),
-        )  # fmt: skip
+        digits = self.training.subset(np.arange(min(FEATURE_SCENES, len(self.training))))
+        layout = self.config.scenes(self.config.stages[-1])
+        network.fit_features(self.noisy(digits, layout, FEATURES).image)
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return Adam or plain gradient descent."""
         kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.SGD
         return kind(self.model.parameters(), lr=self.config.learning_rate, fused=True)
 
-    def n_batches(self, epoch: int) -> int:
-        """Return the number of updates in an epoch."""
-        return self.config.batches_per_epoch
+    def learning_rate(self, step: int) -> float:
+        """Return the step size of an update, counted from 0: its stage has a share of its own."""
+        stage = self.config.stage(step // self.config.batches_per_epoch)
+        config, total = self.config, self.config.epochs * self.config.batches_per_epoch
+        share = warm_cosine(step, total, config.warmup, config.final_rate)
+        return config.learning_rate * stage.rate * share
 
-    def batch(self, epoch: int, index: int, rank: int, world_size: int) -> Batch:
-        """Return this process's share of batch `index`: digits in an order of their own turn."""
-        config, stage = self.config, self.config.stage(epoch)
-        check_shares(config.batch_size, world_size)
-        step = epoch * config.batches_per_epoch + index
-        turn, start = divmod(step * config.batch_size, self._usable)
-        if turn != getattr(self, "_turn", None):
-            order = numpy_generator(config.seed, _ORDER, turn + 1).permutation(len(self.training))
-            self._order, self._turn = order[: self._usable], turn
-        share = config.batch_size // world_size
-        start += rank * share
-        shown = self._show(self.training, self._order[start : start + share], stage, _EPOCH, turn)
-        total = config.epochs * config.batches_per_epoch
-        rate = warm_cosine(step, total, config.warmup, config.final_rate)
-        images = middle(shown.image, config.model.image_px)
-        return Batch(images, shown.metadata["label"], config.learning_rate * stage.rate * rate)
+    def layout(self, epoch: int) -> NoisyDigitsConfig:
+        """Return how the scenes of the epoch's stage are laid out."""
+        return self.config.scenes(self.config.stage(epoch))
 
-    @property
-    def _usable(self) -> int:
-        """Digits of a turn: whole batches; those left over change with every turn."""
-        return len(self.training) // self.config.batch_size * self.config.batch_size
+    def losses(self, model: Any, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
+        """Yield the loss, with its accuracy and how far transforms strain."""
+        images = middle(batch.stimuli.image, self.config.model.image_px)
+        labels = batch.stimuli.metadata["label"]
+        if self.looks:
+            rollout = model.rollout(images)
+            logits, strain = rollout.logits, strain_of(rollout.parameters.float())
+        else:
+            logits, strain = model(images), torch.zeros(())
+        cross_entropy = functional.cross_entropy(logits.float(), labels)
+        yield (
+            cross_entropy + self.config.strain_weight * strain.to(cross_entropy),
+            {
+                "loss": cross_entropy.item(),
+                **({"strain": strain.item()} if self.looks else {}),
+                "accuracy": (logits.argmax(-1) == labels).float().mean().item(),
+            },
+        )
 
-    def update(
-        self, model: Any, batch: Batch, optimizer: torch.optim.Optimizer, fabric: Fabric
-    ) -> Iterator[Metrics]:
-        """Take one optimiser step; yield its loss and accuracy."""
-        for group in optimizer.param_groups:
-            group["lr"] = batch.rate
-        with fabric.autocast():
-            if self._looks:
-                done = model.rollout(batch.images)
-                logits, strain = done.logits, strain_of(done.parameters.float())
-            else:
-                logits, strain = model(batch.images), torch.zeros(())
-        cross_entropy = functional.cross_entropy(logits.float(), batch.labels)
-        loss = cross_entropy + self.config.strain_weight * strain.to(cross_entropy)
-        optimizer.zero_grad()
-        fabric.backward(loss)
+    def before_step(self) -> Metrics:
+        """Clip the gradients, where the recipe says so."""
         if self.config.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        optimizer.step()
-        yield {
-            "loss": cross_entropy.item(),
-            **({"strain": strain.item()} if self._looks else {}),
-            "accuracy": (logits.argmax(-1) == batch.labels).float().mean().item(),
-            "learning_rate": batch.rate,
-        }
+        return {}
 
-    def validate(self, model: Any) -> Metrics:
+    def evaluate(self, model: Any, scenes: Digits) -> Metrics:
         """Return the accuracy on digits kept apart, in fresh noise.
 
         ``accuracy`` on scenes like the curriculum's last, ``accuracy_central`` on the same with
         the digit in the middle. Where a transform looks, also the median ``landing_error`` in
         pixels on the former.
         """
-        config, last, network = self.config, self.config.stages[-1], model.module
-        n = min(config.validation_scenes, len(self.validation))
-        rows = np.linspace(0, len(self.validation) - 1, n).round().astype(int)
+        config, last = self.config, self.config.stages[-1]
+        rows = spread_over(scenes, config.validation_scenes)
         central = dataclasses.replace(config.scenes(last), i_offset=0, j_offset=0)
-        found: Metrics = {"n": n}
+        metrics: Metrics = {"n": len(rows)}
         for name, layout in (("accuracy", config.scenes(last)), ("accuracy_central", central)):
             right, errors = [], []
-            for part in np.array_split(rows, -(-n // CHUNK)):
-                shown = self._show(
-                    self.validation, part, last, _VALIDATION, layout=layout, mode="fresh"
-                )
-                images, labels = middle(shown.image, config.model.image_px), shown.metadata["label"]
-                if isinstance(network, SpatialTransformer):
-                    done = network.rollout(images)
-                    logits = done.logits
-                    errors.append(torch.linalg.norm(done.locations[:, -1] - shown.places, dim=1))
+            for part in np.array_split(rows, -(-len(rows) // CHUNK)):
+                batch = self.noisy(scenes.subset(part), layout, VALIDATION, mode="fresh")
+                images = middle(batch.image, config.model.image_px)
+                if self.looks:
+                    rollout = model.rollout(images)
+                    logits = rollout.logits
+                    missed = rollout.locations[:, -1] - batch.places
+                    errors.append(torch.linalg.norm(missed, dim=1))
                 else:
-                    logits = network(images)
-                right.append(logits.argmax(-1) == labels)
-            found[name] = torch.cat(right).float().mean().item()
+                    logits = model(images)
+                right.append(logits.argmax(-1) == batch.metadata["label"])
+            metrics[name] = torch.cat(right).float().mean().item()
             if errors and name == "accuracy":
-                found["landing_error"] = torch.cat(errors).median().item()
-        return found
-
-    def provenance(self) -> dict[str, Any]:
-        """Return what the weights and a resumed run must agree on."""
-        return {
-            "model": type(self.model).__name__,
-            "config": self.config.model,
-            "training": self.config,
-            "data": self.training.provenance(),
-            "validation_data": self.validation.provenance(),
-            "seed": self.config.seed,
-        }
+                metrics["landing_error"] = torch.cat(errors).median().item()
+        return metrics
 
 
 def strain_of(parameters: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from attnsci.families.object_attention.recipes import PRESETS, ObjectAttentionTr
 from attnsci.families.object_attention.reference import load_object_attention
 from attnsci.provenance import from_json, stable_hash, to_json
 from attnsci.training.configs import TrainerConfig
+from attnsci.training.digit_objective import Batch
 from attnsci.training.trainer import Trainer
 
 # loss, cross-entropy and squared error before each update; accuracy of its batch
@@ -50,8 +51,13 @@ def test_three_batches_from_the_published_weights(digits, data_root):
     optimizer, fabric = objective.optimizer(), make_fabric()
     rows = [
         row
-        for start in (0, 64, 128)
-        for row in objective.update(model, scenes[start : start + 64], optimizer, fabric)
+        for step in range(3)
+        for row in objective.update(
+            model,
+            Batch(scenes[64 * step : 64 * (step + 1)], step, (1, step + 1, 1)),
+            optimizer,
+            fabric,
+        )
     ]
     assert [row["phase"] for row in rows] == [1, 2] * 3
     names = ("loss", "cross_entropy", "squared_error", "accuracy")
@@ -121,7 +127,7 @@ def test_training_and_validation_digits_are_apart_and_whole(digits):
 
 
 def stacked(parts: list[ObjectScenes]) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.cat([p.image for p in parts]), torch.cat([p.labels for p in parts])
+    return torch.cat([p.stimuli.image for p in parts]), torch.cat([p.stimuli.labels for p in parts])
 
 
 def test_batches_are_functions_of_epoch_index_and_rank(digits):
@@ -131,7 +137,7 @@ def test_batches_are_functions_of_epoch_index_and_rank(digits):
         shared = stacked([other.batch(epoch, index, rank, 4) for rank in range(4)])
         assert torch.equal(whole[0], shared[0])
         assert torch.equal(whole[1], shared[1])
-    epoch = [objective.batch(1, index, 0, 1).metadata["index"] for index in range(17)]
+    epoch = [objective.batch(1, index, 0, 1).stimuli.metadata["index"] for index in range(17)]
     seen = torch.cat(epoch)
     assert len(seen.unique()) == len(seen) == 136
     assert not torch.equal(seen, seen.sort().values)
@@ -141,7 +147,7 @@ def test_batches_are_functions_of_epoch_index_and_rank(digits):
 
 def test_every_epoch_has_scenes_of_its_own(digits):
     objective = GatingObjective(small(), digits)
-    first, second = (objective.batch(epoch, 0, 0, 1) for epoch in (0, 1))
+    first, second = (objective.batch(epoch, 0, 0, 1).stimuli for epoch in (0, 1))
     assert not torch.equal(first.image, second.image)
 
 

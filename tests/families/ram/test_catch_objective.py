@@ -141,13 +141,13 @@ def test_a_batch_is_a_function_of_its_place():
     for name, value in one.model.state_dict().items():
         assert torch.equal(value, two.model.state_dict()[name])
     whole, again = one.batch(1, 3, 0, 1), two.batch(1, 3, 0, 1)
-    assert torch.equal(whole.games.frames, again.games.frames) and whole.step == 9
-    assert torch.equal(whole.generator.get_state(), again.generator.get_state())
+    assert torch.equal(whole.stimuli.frames, again.stimuli.frames) and whole.step == 9
+    assert whole.place == again.place == (2, 4, 1)
     halves = [one.batch(1, 3, rank, 2) for rank in (0, 1)]
-    assert torch.equal(torch.cat([half.games.x for half in halves]), whole.games.x)
-    assert not torch.equal(halves[0].generator.get_state(), halves[1].generator.get_state())
+    assert torch.equal(torch.cat([half.stimuli.x for half in halves]), whole.stimuli.x)
+    assert halves[0].place != halves[1].place
     others = (one.batch(1, 2, 0, 1), one.batch(0, 3, 0, 1))
-    assert not any(torch.equal(other.games.x, whole.games.x) for other in others)
+    assert not any(torch.equal(other.stimuli.x, whole.stimuli.x) for other in others)
 
 
 def test_training_resumes_with_the_same_bits(tmp_path):

@@ -211,13 +211,15 @@ def test_a_batch_is_a_function_of_its_place(digits):
     for epoch, index in ((0, 3), (1, 0), (0, 3)):
         one = objective.batch(epoch, index, 0, 1)
         two = again.batch(epoch, index, 0, 1)
-        assert torch.equal(one.images, two.images) and torch.equal(one.labels, two.labels)
-        assert torch.equal(one.generator.get_state(), two.generator.get_state())
+        assert torch.equal(one.stimuli.image, two.stimuli.image) and torch.equal(
+            one.stimuli.metadata["label"], two.stimuli.metadata["label"]
+        )
+        assert one.place == two.place == (epoch + 1, index + 1, 1)
     halves = [objective.batch(0, 3, rank, 2) for rank in (0, 1)]
-    assert torch.equal(torch.cat([half.images for half in halves]), one.images)
-    assert not torch.equal(halves[0].generator.get_state(), halves[1].generator.get_state())
+    assert torch.equal(torch.cat([half.stimuli.image for half in halves]), one.stimuli.image)
+    assert halves[0].place != halves[1].place
     first, second = objective.batch(0, 0, 0, 1), objective.batch(1, 0, 0, 1)
-    assert not torch.equal(first.images, second.images)
+    assert not torch.equal(first.stimuli.image, second.stimuli.image)
     split = {*objective.training.index.tolist()} & {*objective.validation.index.tolist()}
     assert not split
 

@@ -74,35 +74,39 @@ def test_scenes_of_a_stage_are_the_published_ones_but_for_the_settings():
 def test_step_sizes_follow_stage_and_cosine(digits):
     constant = dataclasses.replace(SMALL, curriculum="atn", final_rate=1.0, learning_rate=0.01)
     objective = NoisyDigitsObjective(constant, digits)
-    assert [objective.batch(epoch, 0, 0, 1).rate for epoch in (0, 9, 10, 95)] == [
+    steps = [objective.batch(epoch, 0, 0, 1).step for epoch in (0, 9, 10, 95)]
+    assert [objective.learning_rate(step) for step in steps] == [
         0.01, 0.01, 0.005, pytest.approx(0.001),
     ]  # fmt: skip
     falling = NoisyDigitsObjective(dataclasses.replace(SMALL, final_rate=0.0), digits)
-    assert falling.batch(20, 0, 0, 1).rate == pytest.approx(0.5e-3)
+    assert falling.learning_rate(falling.batch(20, 0, 0, 1).step) == pytest.approx(0.5e-3)
 
 
 def test_every_digit_once_a_turn_and_noise_fresh(digits):
     objective = NoisyDigitsObjective(SMALL, digits)  # 100 digits: a turn is ten batches
-    labels = torch.cat([objective.batch(k // 3, k % 3, 0, 1).labels for k in range(10)])
+    batches = [objective.batch(k // 3, k % 3, 0, 1).stimuli for k in range(10)]
+    labels = torch.cat([batch.metadata["label"] for batch in batches])
     assert labels.tolist() != objective.training.labels.tolist()
     assert sorted(labels.tolist()) == sorted(objective.training.labels.tolist())
     first, again = objective.batch(0, 0, 0, 1), objective.batch(0, 0, 0, 1)
-    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.stimuli.image, again.stimuli.image)
 
 
 def test_shares_of_processes_are_the_batch(digits):
     one, other = (NoisyDigitsObjective(SMALL, digits) for _ in range(2))
     whole = one.batch(1, 2, 0, 1)
     parts = [other.batch(1, 2, rank, 2) for rank in range(2)]
-    assert torch.equal(whole.images, torch.cat([part.images for part in parts]))
+    assert torch.equal(whole.stimuli.image, torch.cat([part.stimuli.image for part in parts]))
 
 
 def test_a_fovea_sees_the_middle_of_a_large_scene(digits):
     crop = NoisyDigitsObjective(dataclasses.replace(SMALL, scene_px=128), digits)
     batch = crop.batch(0, 0, 0, 1)  # the first stage has the digit in the middle
-    assert batch.images.shape == (10, 1, 28, 28)
-    whole = crop._show(crop.training, crop._order[:10], crop.config.stages[0], 2, 0)
-    assert torch.equal(batch.images, whole.image[:, :, 50:78, 50:78])
+    assert batch.stimuli.image.shape == (10, 1, 128, 128)
+    views = []
+    network = lambda images: views.append(images) or torch.zeros(10, 10)  # noqa: E731
+    next(crop.losses(network, batch))
+    assert torch.equal(views[0], batch.stimuli.image[:, :, 50:78, 50:78])
 
 
 @pytest.mark.parametrize("name", ["stn-28-bounded", "polo-atn-95-bounded"])

@@ -67,13 +67,16 @@ def test_the_stride_must_fit(digits):
 
 def test_targets_are_of_the_digits_in_the_scenes(objective):
     batch = objective.batch(0, 1, 0, 1)
-    some = objective.training.subset(objective._order[10:20])
-    shown = objective._show(some, 2, 0)
-    offsets = torch.stack([shown.metadata["dy"], shown.metadata["dx"]], 1)
-    assert torch.equal(batch.targets, objective.table(offsets))
-    torch.testing.assert_close(batch.features, objective.pathways.retina(shown.image))
-    parts = [objective.batch(0, 1, rank, 2).features for rank in range(2)]
-    torch.testing.assert_close(torch.cat(parts), batch.features)
+    digits = objective.training.subset(objective._order[10:20])
+    scenes = objective.noisy(digits, objective.config.scenes, 2, 0)
+    features = objective.pathways.retina(scenes.image)
+    offsets = torch.stack([scenes.metadata["dy"], scenes.metadata["dx"]], 1)
+    logits = objective.model(features)
+    wanted = torch.nn.functional.binary_cross_entropy_with_logits(logits, objective.table(offsets))
+    loss, _ = next(objective.losses(objective.model, batch))
+    torch.testing.assert_close(loss, wanted)
+    parts = [objective.batch(0, 1, rank, 2).stimuli.image for rank in range(2)]
+    assert torch.equal(torch.cat(parts), batch.stimuli.image)
 
 
 def test_only_where_learns(digits, tmp_path):

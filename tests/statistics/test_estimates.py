@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from attnsci.errors import InvalidInput
-from attnsci.statistics import bootstrap as statistics
+from attnsci.statistics import estimates as statistics
 
 VALUES = np.random.default_rng(1).exponential(size=40)
 
