@@ -69,7 +69,8 @@ def contrast_benchmark(
     {'model': 1, 'stimulus': 10, 'contrast': 3, 'eccentricity': 2}
     """
     rivals = Rivals(asks)
-    data = _by_condition(collect(rivals, stimuli, **how), rivals.names, stimuli)
+    responses = collect(rivals, stimuli, **how).load()
+    data = _by_condition(responses, rivals.names, stimuli)
     curves = accuracy(data["correct"])
     chance = base_rate(data["label"])
     tables = [

@@ -99,7 +99,7 @@ def recognition(
         `ACCURACY` by ``model``. Data ``recognition``: ``correct`` by model and stimulus.
     """
     rivals = Rivals(asks)
-    responses = collect(rivals, stimuli, **how)
+    responses = collect(rivals, stimuli, **how).load()
     correct = (responses["prediction"] == responses["label"]).transpose("model", "stimulus")
     correct = correct.drop_attrs().assign_coords(model=list(rivals.names))
     rows = [

@@ -1,13 +1,14 @@
 """Digits by contrast and distance from the gaze."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
 
 from attnsci.data.digits import load_mnist
 from attnsci.data.noisy_stimuli import DistantDigits
-from attnsci.errors import InvalidInput
+from attnsci.errors import InvalidInput, RecordingError
 from attnsci.experiments import benchmark
 from attnsci.experiments.benchmark import contrast_benchmark
 from attnsci.experiments.same_scenes import ACCURACY
@@ -63,6 +64,27 @@ def test_the_benchmark_shows_all_networks_the_same_scenes(digits):
     landing = benchmark.landings(data).at(quantity=benchmark.LANDING)
     assert landing["model"].unique().tolist() == ["eye, 1 saccade"]
     assert (landing["estimate"] == 0).all()
+
+
+def test_a_benchmark_on_disk_resumes_with_the_same_models_only(digits, tmp_path, monkeypatch):
+    stimuli, sizes = DistantDigits(digits, 0.5, (0.7,), (10.0, 30.0)), []
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(128 * 128, 10))
+    forward = torch.nn.functional.linear
+
+    def counted(images, *weights):
+        sizes.append(len(images))
+        return forward(images, *weights)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", counted)
+    how = {"store": tmp_path / "benchmark.zarr", "batch_size": 10, "chunk": 10}
+    first = contrast_benchmark({"net": net}, stimuli, **how)
+    assert sizes == [1, 10, 10, 10, 10]
+    again = contrast_benchmark({"net": net}, stimuli, **how)
+    assert sizes[5:] == [1]
+    pd.testing.assert_frame_equal(first.estimates, again.estimates)
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(128 * 128, 10))
+    with pytest.raises(RecordingError, match="weights"):
+        contrast_benchmark({"net": other}, stimuli, **how)
 
 
 def benchmark_data(n=50):
