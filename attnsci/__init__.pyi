@@ -16,7 +16,6 @@ from .families.neva.network import NeVA
 from .families.object_attention.measure import show_bars, show_scenes
 from .families.object_attention.network import ObjectAttention
 from .families.object_attention.recipes import ObjectAttentionTraining
-from .families.what_where.measure import map_answers
 from .families.zoo import load_model
 from .geometry import Viewing
 from .recording.recorder import Recorder, record
@@ -60,7 +59,6 @@ __all__ = [
     "load_model",
     "load_osie",
     "load_torchvision",
-    "map_answers",
     "noisy_digits",
     "open_recording",
     "order_bias",

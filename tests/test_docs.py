@@ -9,7 +9,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.mark.parametrize(
-    "name", ["analysis", "gaze", "neva", "object_attention", "ram", "recording"]
+    "name", ["analysis", "gaze", "neva", "object_attention", "ram", "recording", "what_where"]
 )
 def test_examples_can_be_pasted(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

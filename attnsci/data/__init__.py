@@ -25,6 +25,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         "images": ["load_images", "read_image", "read_images", "resize_and_crop"],
         "noisy_scenes": ["NoisyDigits", "NoisyDigitsConfig", "noisy_digits"],
+        "noisy_stimuli": ["DistantDigits", "NoisyScenes"],
+        "offset_scenes": ["noisy_scene", "plain_scene"],
         "places": ["clear", "data_home", "dataset_info", "list_datasets", "where"],
         "published": ["load_published"],
         "ram_scenes": ["ClutterConfig", "ClutteredScenes"],

@@ -100,6 +100,15 @@ class Digits:
             index=self.index[chosen],
         )
 
+    def spread(self, n: int | None) -> "Digits":
+        """Return `n` digits, spread evenly from first to last; all if there are no more, or None.
+
+        Bundled digits are sorted by class, so that the first few of them would be all alike.
+        """
+        if n is None or n >= len(self):
+            return self
+        return self.subset(np.linspace(0, len(self) - 1, n).round().astype(int))
+
     def without(self, indices: npt.ArrayLike) -> "Digits":
         """Return the digits whose `index` is not in `indices`, and remember what was left out.
 

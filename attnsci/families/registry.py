@@ -129,7 +129,7 @@ FAMILIES: dict[str, Family] = {
             ),
         },
         commands={"evaluate": {"what-where": "what_where.commands:Evaluate"}},
-        papers={"what-where": "what_where.paper:reproduce"},
+        papers={"what-where": "what_where.paper:PAPER"},
     ),
 }  # fmt: skip
 

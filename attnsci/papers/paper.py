@@ -49,7 +49,8 @@ class Say:
     sentence : str
         What was measured, with factors in braces.
     where : mapping
-        Factors that an estimate must have; the others stay in the CSV file of their step.
+        Factors that an estimate must have, a list meaning any of its values; the others stay in
+        the CSV file of their step.
     """
 
     sentence: str

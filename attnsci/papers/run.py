@@ -104,7 +104,7 @@ def results(
     rows = []
     for estimate in estimates.to_dict("records"):
         say = says.get(estimate["quantity"])
-        if say is None or any(estimate[name] != value for name, value in say.where.items()):
+        if say is None or not _holds(estimate, say.where):
             continue
         texts = beside(estimate, published)
         notes = [estimate.get("note"), texts.get("note")]
@@ -122,3 +122,11 @@ def results(
             )
         )
     return rows
+
+
+def _holds(estimate: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """Tell whether factors have the values that are wanted; a list means any of them."""
+    return all(
+        estimate[name] in (value if isinstance(value, list) else [value])
+        for name, value in where.items()
+    )

@@ -30,7 +30,7 @@ class Knows:
 
     def state(self, guess):
         """Return units that vary, and tell the guess."""
-        noise = torch.rand(guess.shape + (4,), generator=torch.Generator().manual_seed(0))
+        noise = torch.rand((*guess.shape, 4), generator=torch.Generator().manual_seed(0))
         return 10 * torch.nn.functional.one_hot(guess, 4) + noise
 
     def __call__(self, batch, rows):

@@ -5,10 +5,12 @@ so that ``--help`` answers at once.
 """
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 
 from attnsci.checks import check_positive
 from attnsci.errors import InvalidInput
+from attnsci.files import claim
 from attnsci.training.configs import Device, Source
 
 
@@ -47,6 +49,8 @@ class Evaluate:
 
     def run(self) -> None:
         """Show the scenes, print the profile and write what was asked for."""
-        from attnsci.families.what_where.evaluate import run_evaluate
+        from attnsci.families.what_where.evaluate import map_network
 
-        print(run_evaluate(self))
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        with nullcontext() if self.out is None else claim(self.out):
+            print(map_network(settings.pop("model"), **settings))

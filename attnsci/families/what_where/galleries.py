@@ -1,49 +1,61 @@
-"""Pictures of scenes, of what transformers look at, and of what retinas leave."""
+"""Pictures of scenes, of what transformers look at, and of what retinas leave, as arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 
 from attnsci.data.digits import Digits
-from attnsci.data.noisy_scenes import noisy_digits
-from attnsci.families.what_where.published import CONTRASTS
+from attnsci.data.noisy_scenes import NoisyDigits, noisy_digits
+from attnsci.data.noisy_stimuli import CONTRASTS
 from attnsci.families.what_where.transformer import SpatialTransformer
 from attnsci.sensors.log_polar_retina import LogPolarRetina
 from attnsci.sensors.polo import POLO_85_INNER, POLO_85_OUTER, PoloRetina
 from attnsci.sensors.whitening import WhiteningConfig
 
+NOISES = (0.75, 1.0)
 _EXAMPLES, _TRANSFORMS = 21, 22
-FAR_PX = 40
+_PLACES: dict[int, dict[str, dict[str, Any]]] = {
+    28: {"central": {"i_offset": 0, "j_offset": 0}, "off": {"i_offset": -4, "j_offset": 7}},
+    128: {"central": {"radius": 0.0}, "off": {"radius": 30.0}},
+}
+_VIEWS: dict[int, tuple[tuple[float, float], ...]] = {
+    28: ((0, 0.7), (5, 0.7), (10, 0.7), (10, 0.5), (10, 0.3)),
+    128: ((9, 0.7), (22, 0.7), (40, 0.7), (40, 0.5), (40, 0.3)),
+}
+"""How far off a digit is, and of what contrast, by size of the scene."""
 
 
-def examples(digits: Digits, seed: int) -> tuple[dict[str, list[np.ndarray]], list[str]]:
-    """Return scenes by kind, and titles of the columns: contrasts, two places each."""
-    kinds: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {
-        28: ({"i_offset": 0, "j_offset": 0}, {"i_offset": -4, "j_offset": 7}),
-        128: ({"radius": 0.0}, {"radius": 30.0}),
-    }
-    shown: dict[str, list[np.ndarray]] = {}
-    for size, places in kinds.items():
-        for noise in (0.75, 1.0):
-            scenes = []
-            for contrast in CONTRASTS:
-                for k, place in enumerate(places):
-                    one = digits.subset([k])
-                    scene = noisy_digits(
-                        one.images, one.labels, one.index, size, seed=(seed, _EXAMPLES),
-                        split=one.split, contrast=contrast, noise=noise, **place,
-                    )  # fmt: skip
-                    scenes.append(scene.image[0, 0].numpy())
-            shown[f"{size} px, noise {noise:g}"] = scenes
-    return shown, [f"contrast {c:.0%}, {where}" for c in CONTRASTS for where in ("central", "off")]
+def examples(digits: Digits, seed: int) -> xr.Dataset:
+    """Return scenes of both sizes, ``scene_28`` and ``scene_128``, by noise, contrast and place."""
+    stream = (seed, _EXAMPLES)
+    scenes = {}
+    for size, places in _PLACES.items():
+        images = [
+            _scene(digits, k, size, stream, contrast=contrast, noise=noise, **place).image[0, 0]
+            for noise in NOISES
+            for contrast in CONTRASTS
+            for k, place in enumerate(places.values())
+        ]
+        pictures = torch.stack(images).view(len(NOISES), len(CONTRASTS), len(places), size, size)
+        dims = ("noise", "contrast", "place", f"y_{size}", f"x_{size}")
+        scenes[f"scene_{size}"] = (dims, pictures.numpy())
+    coords = {"noise": list(NOISES), "contrast": list(CONTRASTS), "place": ["central", "off"]}
+    return xr.Dataset(scenes, coords)
+
+
+def _scene(digits: Digits, row: int, size: int, seed: tuple[int, ...], **how: Any) -> NoisyDigits:
+    """Return the scene of one digit."""
+    digit = digits.subset([row])
+    return noisy_digits(
+        digit.images, digit.labels, digit.index, size, seed=seed, split=digit.split, **how
+    )
 
 
 @torch.no_grad()
-def transforms(
-    models: Mapping[str, SpatialTransformer], digits: Digits, seed: int
-) -> dict[str, list[dict[str, Any]]]:
+def transforms(models: Mapping[str, SpatialTransformer], digits: Digits, seed: int) -> xr.Dataset:
     """Return what each network looks at: near and far digits, and falling contrast.
 
     Parameters
@@ -55,30 +67,44 @@ def transforms(
 
     Returns
     -------
-    dict of str to list of dict
-        See `attnsci.families.what_where.figures.draw_transforms`.
+    xarray.Dataset
+        By ``column``: ``scene``, its ``title`` and ``label``; by network, too, the ``answer``, the
+        ``outline`` of what it sees (pixels, by ``coordinate``) and, for network k, what it sees
+        there, ``seen_k``.
     """
     size = next(iter(models.values())).config.image_px
-    scenes = _shown(digits, size, seed)
-    galleries: dict[str, list[dict[str, Any]]] = {}
-    for name, model in models.items():
+    views = _VIEWS[size]
+    rows = np.linspace(0, len(digits) - 1, len(views)).round().astype(int)
+    scenes = []
+    for k, (row, (away, contrast)) in enumerate(zip(rows.tolist(), views, strict=True)):
+        where: dict[str, Any] = {"i_offset": 0, "j_offset": int(away)}
+        if size == 128:
+            where = {"radius": float(away)}
+        stream = (seed, _TRANSFORMS, k + 1)
+        scenes.append(_scene(digits, row, size, stream, contrast=contrast, **where))
+    outlines, answers, fovea = [], [], {}
+    for k, model in enumerate(models.values()):
         device = next(model.parameters()).device
-        rows = []
-        for title, shown in scenes:
-            done = model.rollout(shown.image.to(device))
-            matrix = model.sampler.matrices(done.parameters)[0].cpu()
-            rows.append(
-                {
-                    "scene": shown.image[0, 0].numpy(),
-                    "seen": done.seen[0, 0].cpu().numpy(),
-                    "outline": outline(matrix, size),
-                    "answer": int(done.logits.argmax()),
-                    "label": int(shown.metadata["label"]),
-                    "title": title,
-                }
-            )
-        galleries[name] = rows
-    return galleries
+        rollouts = [model.rollout(scene.image.to(device)) for scene in scenes]
+        matrices = [model.sampler.matrices(rollout.parameters)[0].cpu() for rollout in rollouts]
+        pictures = np.stack([rollout.seen[0, 0].cpu().numpy() for rollout in rollouts])
+        fovea[f"seen_{k}"] = (("column", f"v_{k}", f"u_{k}"), pictures)
+        outlines.append([outline(matrix, size) for matrix in matrices])
+        answers.append([int(rollout.logits.argmax()) for rollout in rollouts])
+    return xr.Dataset(
+        {
+            "scene": (("column", "y", "x"), np.stack([s.image[0, 0].numpy() for s in scenes])),
+            "outline": (("network", "column", "corner", "coordinate"), np.array(outlines)),
+            "answer": (("network", "column"), np.array(answers)),
+            **fovea,
+        },
+        {
+            "network": list(models),
+            "title": ("column", [f"{away} px, contrast {c:.0%}" for away, c in views]),
+            "label": ("column", [int(scene.metadata["label"]) for scene in scenes]),
+            "coordinate": ["x", "y"],
+        },
+    )
 
 
 def outline(matrix: torch.Tensor, size: int) -> np.ndarray:
@@ -94,46 +120,15 @@ def outline(matrix: torch.Tensor, size: int) -> np.ndarray:
     return ((places + 1) * size / 2).numpy()
 
 
-def _shown(digits: Digits, size: int, seed: int) -> list[tuple[str, Any]]:
-    """Return titled scenes of one digit each."""
-    far: Sequence[dict[str, Any]]
-    if size == 128:
-        far = [
-            {"radius": float(r), "contrast": c}
-            for r, c in ((9, 0.7), (22, 0.7), (FAR_PX, 0.7), (FAR_PX, 0.5), (FAR_PX, 0.3))
-        ]
-        titles = [f"{int(s['radius'])} px, contrast {s['contrast']:.0%}" for s in far]
-    else:
-        far = [
-            {"i_offset": 0, "j_offset": j, "contrast": c}
-            for j, c in ((0, 0.7), (5, 0.7), (10, 0.7), (10, 0.5), (10, 0.3))
-        ]
-        titles = [f"{s['j_offset']} px, contrast {s['contrast']:.0%}" for s in far]
-    rows = np.linspace(0, len(digits) - 1, len(far)).round().astype(int)
-    found = []
-    for k, (row, settings) in enumerate(zip(rows, far, strict=True)):
-        one = digits.subset([row])
-        found.append(
-            noisy_digits(
-                one.images, one.labels, one.index, size, seed=(seed, _TRANSFORMS, k + 1),
-                split=one.split, **settings,
-            )
-        )  # fmt: skip
-    return list(zip(titles, found, strict=True))
-
-
 @torch.no_grad()
-def sensors(digits: Digits, seed: int) -> dict[str, np.ndarray]:
-    """Return one scene, and what is left of it in the features of three retinas."""
-    one = digits.subset([len(digits) // 2])
-    scene = noisy_digits(
-        one.images, one.labels, one.index, 128, seed=(seed, _EXAMPLES), split=one.split, radius=20.0
-    ).image
-    narrow, wide = PoloRetina(), PoloRetina(POLO_85_OUTER)
-    inner = PoloRetina(POLO_85_INNER)
+def sensors(digits: Digits, seed: int) -> xr.Dataset:
+    """Return one scene, and what the features of three retinas leave of it, with titles."""
+    row, stream = len(digits) // 2, (seed, _EXAMPLES)
+    scene = _scene(digits, row, 128, stream, radius=20.0).image
+    narrow, wide, inner = PoloRetina(), PoloRetina(POLO_85_OUTER), PoloRetina(POLO_85_INNER)
     eye = LogPolarRetina(whitening=WhiteningConfig())
     features = narrow(scene)
-    return {
+    views = {
         "scene, 128×128": scene[0, 0].numpy(),
         "POLO-95, 768 features:\n16 azimuths × (8 orientations × 6 rings)": _z_scores(features[0]),
         "back from POLO-95": narrow.inverse(features)[0, 0].clamp(0, 1).numpy(),
@@ -142,6 +137,12 @@ def sensors(digits: Digits, seed: int) -> dict[str, np.ndarray]:
             eye.inverse(eye(scene))[0, 0]
         ),
     }
+    return xr.Dataset(
+        {
+            f"view_{k}": ((f"y_{k}", f"x_{k}"), view, {"title": title})
+            for k, (title, view) in enumerate(views.items())
+        }
+    )
 
 
 def _z_scores(features: torch.Tensor) -> np.ndarray:

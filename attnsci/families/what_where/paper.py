@@ -6,58 +6,67 @@ different noise; here it is drawn so, and with the same noise for all.
 """
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
 from attnsci.data.digits import Digits, load_mnist
+from attnsci.data.noisy_layout import PRESETS, NoisyDigitsConfig
+from attnsci.data.noisy_stimuli import RADII_PX, DistantDigits, NoisyScenes
+from attnsci.data.offset_scenes import Scene, noisy_scene, plain_scene
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
-from attnsci.families.what_where import experiments, figures, galleries, results
-from attnsci.families.what_where.experiments import Foveal, Mapped
-from attnsci.families.what_where.measure import (
-    benchmark_answers,
-    map_answers,
-    noisy_scene,
-    plain_scene,
-    record_curves,
+from attnsci.experiments import benchmark
+from attnsci.experiments.benchmark import contrast_benchmark
+from attnsci.experiments.offsets import (
+    AGREEMENT,
+    ANISOTROPY,
+    HALF_WIDTH,
+    OffsetDigits,
+    agreement,
+    anisotropy,
+    answers_by_offset,
+    visual_field,
 )
-from attnsci.families.what_where.networks import (
-    LARGE,
-    TITLES,
-    Asked,
-    ask_network,
-    ask_pathways,
-    load_pathways,
-)
-from attnsci.families.what_where.published import (
-    CONTRASTS,
-    RADII_PX,
-    published_benchmark,
-    published_maps,
-)
+from attnsci.experiments.outcome import Outcome, Share, row, tabled, together
+from attnsci.experiments.same_scenes import ACCURACY, ADVANTAGE, advantage, recognition
+from attnsci.families.what_where import figures, galleries
+from attnsci.families.what_where.asks import Oracle, Saccades, ask_of, eye_of
+from attnsci.families.what_where.train import train_all
 from attnsci.families.zoo import load_model, pretrained_names
-from attnsci.papers.output import Result, save_results, save_table
-from attnsci.papers.steps import announced
-from attnsci.plotting.save import save_figure
-from attnsci.plotting.style import style
-from attnsci.recording.datasets import save_dataset
-from attnsci.reproduction import Request
-from attnsci.statistics.proportions import base_rate
+from attnsci.models.weights import Pretrained
+from attnsci.papers.paper import Paper, Run, Say, Step
+from attnsci.provenance import state_hash
+from attnsci.recording.collect import Ask, Response
+from attnsci.recording.stimuli import to_model
 
-TITLE = "What and Where against spatial transformers: acuity over the visual field"
 MATCHED, MISMATCHED = 0.75, 1.0
 """Noise of all, and noise of What and Where as published."""
 PATHWAYS = {MATCHED: ("what-crop-seed0", "where-seed0"),
             MISMATCHED: ("what-28-noise1-seed0", "where-noise1-seed0")}  # fmt: skip
-LEADER = "What/Where, 1 saccade"
+FOVEAL = {"what-28": "What", "stn-28": "STN", "what-28-noise1": "What"}
+"""Networks of scenes of 28 pixels, by the name of their weights without the seed."""
+LARGE = {
+    "stn-128-seed0": "STN 128",
+    "atn-seed0": "ATN",
+    "polo-atn-95-seed0": "POLO-ATN 95",
+    "polo-atn-85-seed0": "POLO-ATN 85",
+    "conv-polo-atn-85-seed0": "convPOLO-ATN 85",
+}
+"""Transformers of scenes of 128 pixels."""
 RAM, GATING = "ram-mnist-28-seed0", "mnist-2-seed0"
+EYE, LEADER = "What/Where", "What/Where, 1 saccade"
+_SCORES = 11
+_PLACES: dict[str, dict[str, Any]] = {
+    "central": {"i_offset": 0, "j_offset": 0},
+    "general": {"std": 15.0},
+}
+_REPORTED_PX = [RADII_PX[0], RADII_PX[len(RADII_PX) // 2], RADII_PX[-1]]
+"""Eccentricities in the table of results; the others are in the CSV file of their step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,312 +75,343 @@ class Scale:
 
     scores: int | None
     """Digits of central and general accuracy; all test digits if None."""
-    mapped: int | None
-    """Digits at every offset of the maps."""
+    maps: int | None
+    """Digits at every offset."""
     stride_px: int
     """Distance of these offsets."""
-    shown: int | None
-    """Digits at every point of the benchmark."""
+    benchmark: int | None
+    """Digits at every point."""
 
 
-SCALES = {
-    "quick": Scale(500, 50, 9, 30),
-    "default": Scale(None, 200, 3, 300),
-    "paper": Scale(None, None, 1, None),
-}
+class Subject:
+    """The networks, which are a fixed set, and the digits that all are shown."""
 
-
-class _Bench:
-    """What every experiment of a run shares, and what they leave behind."""
-
-    def __init__(self, request: Request) -> None:
+    def __init__(self, run: Run) -> None:
+        request, self.run = run.request, run
         if request.weights:
             raise InvalidInput(
                 "what-where compares a fixed set of networks; --weights cannot replace it. Map "
                 "one of your own with: attnsci evaluate what-where --model FILE."
             )
-        if request.train:
-            _train(request)
-        self.request, self.scale, self.seed = request, SCALES[request.scale], request.seed
         self.source = request.source or ("full" if request.scale == "paper" else "bundled")
         self.device = pick_device(request.device)
         self.digits: Digits = load_mnist("test", self.source)
-        self.folder = request.out / "training" if request.train else None
-        self.records: dict[str, dict[str, Any]] = {}
-        self.foveal = [
-            self._foveal(name)
-            for name in pretrained_names()
-            if name.rsplit("-seed", 1)[0] in ("what-28", "stn-28", "what-28-noise1")
-        ]
-        self.found: list[Mapped] = []
-        self.written: list[Path] = []
-        self.rows: list[Result] = []
+        if request.train:
+            train_all(request.out / "training", request.source or "full", request.device)
+        shipped = pretrained_names()
+        self.foveal = [name for name in shipped if _stem(name) in FOVEAL]
+        self.large = {name: title for name, title in LARGE.items() if name in shipped}
+        eyes = [name for pathways in PATHWAYS.values() for name in pathways]
+        self.names = list(dict.fromkeys([*self.foveal, *eyes, *self.large]))
+        self.networks = {name: self._load(name) for name in [*self.names, RAM, GATING]}
 
-    def path(self, name: str) -> str:
-        """Return the name of shipped weights, or the file of those just trained."""
-        trained = self.folder / name / "last.safetensors" if self.folder else None
-        return str(trained) if trained is not None and trained.is_file() else name
+    def _load(self, name: str) -> Pretrained:
+        """Return a network as it was shipped, or just trained."""
+        trained = self.run.out / "training" / name / "last.safetensors"
+        network = load_model(trained if self.run.request.train and trained.is_file() else name)
+        network.model.to(self.device)
+        return network
 
-    def _foveal(self, name: str) -> Foveal:
-        stem, seed = name.rsplit("-seed", 1)
-        kind = "stn-28" if stem.startswith("stn") else "what"
-        ask, found = ask_network(self.path(name), name, self.device)
-        self.records[name] = found.record
+    def model(self, name: str) -> Any:
+        """Return a network."""
+        return self.networks[name].model
 
-        def classify(images: torch.Tensor) -> torch.Tensor:
-            return ask(images, images)[name].logits
+    def ask(self, name: str) -> Ask:
+        """Return how a network is asked."""
+        return ask_of(self.model(name), name)
 
-        return Foveal(name, kind, found.record["training"]["noise"], int(seed), classify)
+    def factors(self, name: str) -> dict[str, Any]:
+        """Return what tells a network of 28 pixels from the others."""
+        noise = float(self.networks[name].record["training"]["noise"])
+        seed = int(name.rsplit("-seed", 1)[1])
+        return {"architecture": FOVEAL[_stem(name)], "noise": noise, "seed": seed}
 
-    def some(self, n: int | None) -> Digits:
-        """Return `n` digits, spread over the test digits; all if there are fewer."""
-        if n is None or n >= len(self.digits):
-            return self.digits
-        return self.digits.subset(np.linspace(0, len(self.digits) - 1, n).round().astype(int))
+    def alike(self, **factors: Any) -> list[str]:
+        """Return the networks of 28 pixels that have these factors."""
+        return [n for n in self.foveal if factors.items() <= self.factors(n).items()]
 
-    def title(self, network: Foveal) -> str:
-        """Return what a network of 28 pixels is called."""
-        name = {"what": "What", "stn-28": "STN"}[network.kind]
-        return f"{name}, noise {network.noise:g}, seed {network.seed}"
+    def offsets(self, scene: Scene) -> OffsetDigits:
+        """Return digits all over the visual field."""
+        scale = self.run.scale
+        return OffsetDigits(self.digits.spread(scale.maps), scene, stride_px=scale.stride_px)
 
     def progress(self, label: str) -> str | None:
-        """Return the label of a progress bar."""
+        """Return the label of a progress bar, where there is a terminal to see it."""
         return label if sys.stderr.isatty() else None
 
-    def table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Keep a table on disk."""
-        self.written.append(save_table(table, self.request.out / f"{name}.csv"))
-        return table
-
-    def save(self, dataset: xr.Dataset, name: str, networks: list[str]) -> None:
-        """Write a recording."""
-        facts = {
-            "paper": "what-where",
-            "scale": {"name": self.request.scale, **dataclasses.asdict(self.scale)},
-            "networks": {network: load_model(self.path(network)).record for network in networks},
-            "data": self.digits.provenance(),
-            "seed": self.seed,
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What recordings say of their making."""
+        networks = {
+            name: {**network.record, "weights": state_hash(network.model.state_dict())}
+            for name, network in self.networks.items()
         }
-        path = self.request.out / "recordings" / f"{name}.zarr"
-        self.written.append(save_dataset(dataset, path, facts))
+        return {"networks": networks, "data": self.digits.provenance()}
 
-    def draw(self, drawn: Any, name: str) -> None:
-        """Write a figure."""
-        self.written += save_figure(drawn, self.request.out / name)
-
-
-def reproduce(request: Request) -> list[Path]:
-    """Draw every figure; write numbers, recordings and the table of results.
-
-    Parameters
-    ----------
-    request : Request
-        Scale, folder, seed, device and digits.
-
-    Returns
-    -------
-    list of pathlib.Path
-        Everything written.
-
-    Raises
-    ------
-    InvalidInput
-        If weights are given: the comparison is of a fixed set.
-    """
-    bench = _Bench(request)
-    steps: list[Callable[[_Bench], None]] = [
-        _examples, _training, _scores, _maps, _other_families, _transforms, _sensors, _benchmark,
-    ]  # fmt: skip
-    label = f"what-where, {request.scale} scale"
-    for step in announced(steps, label):
-        with style():
-            step(bench)
-    scale = bench.scale
-    caption = (
-        f"Scale: {request.scale}. Digits: {bench.source} MNIST, test split, checksum "
-        f"{bench.digits.checksum[:12]}; n = {len(bench.some(scale.scores)):,} for scores, "
-        f"{len(bench.some(scale.mapped)):,} at every {scale.stride_px} px of the maps, "
-        f"{len(bench.some(scale.shown)):,} at every point of the benchmark. Seed {request.seed}. "
-        "Intervals: 95 %, over digits; of 128 pixels there is one network of each kind. Published "
-        "numbers are of 10,000 digits, What/Where of "
-        "1,000; theirs put What and Where into noise 1.0 and the transformers into 0.75."
-    )
-    return bench.written + save_results(bench.rows, request.out / "results.md", TITLE, caption)
-
-
-def _examples(bench: _Bench) -> None:
-    """Scenes of both sizes, by contrast and noise."""
-    bench.draw(figures.draw_examples(*galleries.examples(bench.digits, bench.seed)), "examples")
-
-
-def _training(bench: _Bench) -> None:
-    """Draw how the networks learned, from the curves that their weights carry."""
-    records = dict(bench.records)
-    for stem in ("what-crop", "where", "where-noise1", *LARGE):
-        name = f"{stem}-seed0"
-        if name in pretrained_names():
-            records[name] = load_model(bench.path(name)).record
-    curves = bench.table(record_curves(records), "training")
-    bench.draw(figures.draw_training(curves, {name: name for name in records}), "training")
-
-
-def _scores(bench: _Bench) -> None:
-    """Score the small networks, the digit central and anywhere, and compare them."""
-    digits = bench.some(bench.scale.scores)
-    table, correct = experiments.scores(bench.foveal, digits, bench.seed, bench.device)
-    bench.table(table, "scores")
-    bench.save(correct.to_dataset(), "scores", [n.name for n in bench.foveal])
-    bench.rows += results.score_rows(table, {n.name: bench.title(n) for n in bench.foveal})
-    gap = bench.table(experiments.difference(correct, bench.foveal, MATCHED), "difference")
-    n_seeds = sum(n.kind == "what" and n.noise == MATCHED for n in bench.foveal)
-    bench.rows += results.difference_rows(gap, MATCHED, n_seeds)
-
-
-def _mapped(bench: _Bench, networks: list[Foveal], name: str) -> Mapped:
-    """Return the map of networks that differ in their seed, and keep its answers."""
-    answers = [
-        map_answers(
-            network.classify, bench.some(bench.scale.mapped),
-            noisy_scene(bench.seed, size=28, noise=network.noise), device=bench.device,
-            stride_px=bench.scale.stride_px, progress=bench.progress(f"map of {network.name}"),
+    @property
+    def caption(self) -> str:
+        """What the numbers stand on."""
+        scale = self.run.scale
+        scores, maps, points = (
+            f"{len(self.digits.spread(n)):,}" for n in (scale.scores, scale.maps, scale.benchmark)
         )
-        for network in networks
-    ]  # fmt: skip
-    seeds = pd.Index([network.seed for network in networks], name="seed")
-    whole = xr.concat(answers, seeds) if len(answers) > 1 else answers[0]
-    stem = networks[0].name.rsplit("-seed", 1)[0]
-    bench.save(whole.to_dataset(name="correct"), f"map-{stem}", [n.name for n in networks])
-    return experiments.mapped(name, whole)
+        return (
+            f"Scale: {self.run.request.scale}. Digits: {self.source} MNIST, test split, checksum "
+            f"{self.digits.checksum[:12]}; n = {scores} for scores, {maps} at every "
+            f"{scale.stride_px} px of the maps, {points} at every point of the benchmark. Seed "
+            f"{self.run.seed}. Intervals: 95 %, over digits; of 128 pixels there is one network of "
+            "each kind. Published numbers are of 10,000 digits, What/Where of 1,000; theirs put "
+            "What and Where into noise 1.0 and the transformers into 0.75."
+        )
 
 
-def _maps(bench: _Bench) -> None:
+def _stem(name: str) -> str:
+    return name.rsplit("-seed", 1)[0]
+
+
+def _joined(outcomes: Iterable[Outcome], **data: xr.Dataset) -> Outcome:
+    """Return the estimates of several outcomes, one below the other."""
+    tables = [outcome.estimates for outcome in outcomes]
+    return Outcome(pd.concat(tables, ignore_index=True), data)
+
+
+def _examples(run: Run, subject: Subject) -> Outcome:
+    """Show scenes of both sizes, by contrast and noise."""
+    return tabled([], examples=galleries.examples(subject.digits, run.seed))
+
+
+def _training(run: Run, subject: Subject) -> Outcome:
+    """Show how the networks learned, by the curves that their weights carry."""
+    rows = []
+    for name in subject.names:
+        record = subject.networks[name].record
+        recipe = record["training"]
+        n, per_epoch = recipe["validation_scenes"], recipe["batches_per_epoch"]
+        for k, metrics in enumerate(record["curve"]):
+            images = (k + 1) * per_epoch * recipe["batch_size"]
+            for metric, value in metrics.items():
+                quantity = f"{metric.replace('_', ' ')}, validation"
+                point = {"network": name, "epoch": k + 1, "images": images}
+                rows.append(row(quantity, Share(value, n=n), "digits", **point))
+    return tabled(rows)
+
+
+def _scores(run: Run, subject: Subject) -> Outcome:
+    """Score the small networks, the digit in the middle and anywhere."""
+    digits = subject.digits.spread(run.scale.scores)
+    tables, answers = [], []
+    for k, (scenes, place) in enumerate(_PLACES.items()):
+        groups = []
+        for noise in dict.fromkeys(subject.factors(name)["noise"] for name in subject.foveal):
+            asks = {name: subject.ask(name) for name in subject.alike(noise=noise)}
+            layout: NoisyDigitsConfig = dataclasses.replace(PRESETS[28], noise=noise, **place)
+            stimuli = NoisyScenes(digits, layout, (run.seed, _SCORES + k), device=subject.device)
+            outcome = recognition(asks, stimuli, n_of="scenes")
+            tables.append(outcome.estimates.assign(scenes=scenes))
+            groups.append(outcome.data["recognition"]["correct"].reset_coords(drop=True))
+        whole = xr.concat(groups, "model").rename(model="network").sel(network=subject.foveal)
+        answers.append(whole)
+    correct = xr.concat(answers, pd.Index(list(_PLACES), name="scenes"))
+    table = pd.concat(tables, ignore_index=True)
+    factors = pd.DataFrame([subject.factors(name) for name in table["model"]])
+    return Outcome(table.join(factors), {"scores": correct.to_dataset(name="correct")})
+
+
+def _difference(run: Run, subject: Subject) -> Outcome | None:
+    """Compare the transformer with What on the same scenes, in the same noise."""
+    correct = run.outcomes["scores"].data["scores"]["correct"]
+    groups = [subject.alike(architecture=kind, noise=MATCHED) for kind in ("STN", "What")]
+    if not all(groups):
+        return None
+    outcomes = []
+    for scenes in _PLACES:
+        answers = correct.sel(scenes=scenes).rename(network="model")
+        stn, what = (answers.sel(model=names) for names in groups)
+        outcomes.append(advantage(stn, what, scenes=scenes, noise=MATCHED))
+    return _joined(outcomes)
+
+
+def _maps(run: Run, subject: Subject) -> Outcome:
     """Map accuracy over the visual field, beside the published maps."""
-    groups: dict[tuple[str, float], list[Foveal]] = {}
-    for network in bench.foveal:
-        groups.setdefault((network.kind, network.noise), []).append(network)
-    found, kinds, theirs = [], [], published_maps()
-    agreement, asymmetries = {}, {}
-    for (kind, noise), networks in sorted(groups.items(), key=lambda each: each[0][1]):
-        count = f", mean of {len(networks)}" if len(networks) > 1 else ""
-        label = {"what": "What", "stn-28": "STN"}[kind]
-        one = _mapped(bench, networks, f"{label}, noise {noise:g}{count}")
-        found.append(one)
-        kinds.append(kind)
-        if kind in theirs:
-            agreement[one.name] = experiments.compare_maps(one, theirs[kind])
-        if bench.scale.stride_px <= 3:
-            asymmetries[one.name] = experiments.asymmetry(one)
-    bench.found = found
-    bench.rows += results.map_rows(found, agreement, asymmetries)
-    bench.draw(figures.draw_maps(found, theirs, kinds), "maps")
-
-
-def _other_families(bench: _Bench) -> None:
-    """Map networks of other families by the same function."""
-    digits, device = bench.some(bench.scale.mapped), bench.device
-    ram, gating = load_model(RAM).model.to(device), load_model(GATING).model.to(device)
-    canvas = (gating.config.height, gating.config.width)
-    centre = torch.tensor([14.0, 14.0], device=device)
-
-    def glimpses(images: torch.Tensor) -> torch.Tensor:
-        return ram.rollout(images, first=centre, policy="mean").logits
-
-    def first_phase(images: torch.Tensor) -> torch.Tensor:
-        return gating.run(images, n_phases=1).logits[:, 0, -1]
-
-    stride = bench.scale.stride_px
-    by_glimpse = map_answers(
-        glimpses, digits, plain_scene((28, 28)), stride_px=stride, device=device
-    )
-    gated = map_answers(
-        first_phase, digits, plain_scene(canvas, 0.3, bench.seed), stride_px=stride, device=device
-    )
-    bench.save(by_glimpse.to_dataset(name="correct"), "map-ram", [RAM])
-    bench.save(gated.to_dataset(name="correct"), "map-object-attention", [GATING])
-    others = [
-        experiments.mapped("RAM, 1 glimpse", by_glimpse.isel(time=0, drop=True)),
-        experiments.mapped("RAM, 6 glimpses", by_glimpse.isel(time=-1, drop=True)),
-        experiments.mapped("object attention", gated),
-    ]
-    bench.rows += results.map_rows(others, {}, {})
-    shown = [*bench.found, *others]
-    stimuli = ["band-pass noise, 28 px"] * (len(shown) - 3)
-    stimuli += ["plain, 28 px"] * 2 + [f"pixel noise, {canvas[0]}×{canvas[1]} px"]
-    bench.draw(figures.draw_others(shown, stimuli), "families")
-
-
-def _transforms(bench: _Bench) -> None:
-    """Draw what the transformers look at."""
-    names = [f"{stem}-seed0" for stem in LARGE if f"{stem}-seed0" in pretrained_names()]
-    models = {
-        TITLES[name.rsplit("-seed", 1)[0]]: load_model(bench.path(name)).model for name in names
-    }
-    large = galleries.transforms(models, bench.digits, bench.seed)
-    bench.draw(figures.draw_transforms(large), "transforms-128")
-    stn = next((n for n in bench.foveal if n.kind == "stn-28"), None)
-    if stn is not None:
-        model = load_model(bench.path(stn.name)).model
-        small = galleries.transforms({"STN": model}, bench.digits, bench.seed)
-        bench.draw(figures.draw_transforms(small), "transforms-28")
-
-
-def _sensors(bench: _Bench) -> None:
-    """Draw a scene as the retinas leave it."""
-    bench.draw(figures.draw_sensors(galleries.sensors(bench.digits, bench.seed)), "sensors")
-
-
-def _benchmark(bench: _Bench) -> None:
-    """Draw accuracy by contrast and eccentricity, with noise matched, and as published."""
-    transformers: dict[str, Asked] = {}
-    names = [f"{stem}-seed0" for stem in LARGE if f"{stem}-seed0" in pretrained_names()]
-    for name in names:
-        title = TITLES[name.rsplit("-seed", 1)[0]]
-        transformers[title] = ask_network(bench.path(name), title, bench.device)[0]
-    digits, published = bench.some(bench.scale.shown), published_benchmark()
-    chance = base_rate(xr.DataArray(digits.labels, dims="stimulus"))
-    told: dict[float, xr.Dataset] = {}
-    for noise, (what, where) in PATHWAYS.items():
-        eye = ask_pathways(load_pathways(bench.path(what), bench.path(where), bench.device))
-        asked = {"eye": eye, **(transformers if noise == MATCHED else {})}
-        told[noise] = benchmark_answers(
-            asked, digits, contrasts=CONTRASTS, radii_px=RADII_PX, noise=noise, seed=bench.seed,
-            device=bench.device, progress=bench.progress(f"benchmark, noise {noise:g}"),
+    published, fields = figures.published_maps(), {}
+    noises = {_stem(name): subject.factors(name)["noise"] for name in subject.foveal}
+    for stem, noise in sorted(noises.items(), key=lambda item: item[1]):
+        names = [name for name in subject.foveal if _stem(name) == stem]
+        count = f", mean of {len(names)}" if len(names) > 1 else ""
+        stimuli = subject.offsets(noisy_scene(run.seed, size=28, noise=noise))
+        answers = [
+            answers_by_offset(
+                subject.ask(name), stimuli, progress=subject.progress(f"map of {name}")
+            )
+            for name in names
+        ]
+        seeds = pd.Index([subject.factors(name)["seed"] for name in names], name="seed")
+        correct = xr.concat(answers, seeds) if len(answers) > 1 else answers[0]
+        field, kind = visual_field(correct), FOVEAL[stem]
+        outcomes = [field]
+        if run.scale.stride_px <= 3:
+            outcomes.append(anisotropy(correct))
+        if kind in published:
+            outcomes.append(agreement(field.data["map"]["accuracy"], published[kind]))
+        fields[stem] = _titled(
+            _joined(outcomes, **field.data), f"{kind}, noise {noise:g}{count}",
+            "band-pass noise, 28 px", architecture=kind, noise=noise,
         )  # fmt: skip
-        kind = "matched" if noise == MATCHED else "noise1"
-        used = [what, where, *(names if noise == MATCHED else [])]
-        bench.save(told[noise], f"benchmark-{kind}", used)
-    matched = experiments.curves(told[MATCHED]).assign(chance=chance)
-    eyes = experiments.curves(told[MISMATCHED]).assign(chance=chance)
-    is_eye = matched["model"].str.startswith("What/Where")
-    mixed = pd.concat([eyes, matched[~is_eye]], ignore_index=True)
-    order = list(dict.fromkeys(matched["model"]))
-    for noise, table, name, condition in (
-        (MATCHED, matched, "benchmark-matched", "matched noise 0.75"),
-        (MISMATCHED, mixed, "benchmark-as-published", "noise as published"),
-    ):
-        bench.table(results.beside_published(table, published), name)
-        bench.draw(figures.draw_benchmark(table, published, order), name)
-        pooled = experiments.overall(told[noise], bench.seed)
-        bench.rows += results.benchmark_rows(pooled, table, published, condition)
-        lead = experiments.leads(told[noise], told[MATCHED], LEADER, bench.seed)
-        bench.rows += results.lead_rows(lead, LEADER, published, condition)
-    _looking(bench, told[MATCHED])
+    return together(fields, "network")
 
 
-def _looking(bench: _Bench, answers: xr.Dataset) -> None:
-    """Measure landings, calibration, information gain and threshold contrasts."""
-    landing = bench.table(experiments.landings(answers), "landing")
-    bins, errors = experiments.trust(answers)
-    bench.table(bins, "calibration")
-    decisions = experiments.gonogo(answers)
-    limits = bench.table(experiments.thresholds(answers), "thresholds")
-    bench.rows += results.looking_rows(landing, errors, decisions)
-    bench.rows += results.threshold_rows(limits.assign(n=answers.sizes["stimulus"]))
-    bench.draw(figures.draw_looking(landing, bins), "looking")
+def _families(run: Run, subject: Subject) -> Outcome:
+    """Map networks of other families by the same function."""
+    gating = subject.model(GATING)
+    canvas = (gating.config.height, gating.config.width)
+
+    def first_phase(batch: Any, rows: slice) -> Response:
+        phases = gating.run(to_model(batch.image, gating), n_phases=1)
+        return {"logits": (("class",), phases.logits[:, 0, -1])}
+
+    by_glimpse = visual_field(
+        answers_by_offset(subject.ask(RAM), subject.offsets(plain_scene((28, 28))))
+    )
+    titles = [f"RAM, {k + 1} glimpse{'s' if k else ''}" for k in by_glimpse.estimates["time"]]
+    gated = visual_field(
+        answers_by_offset(first_phase, subject.offsets(plain_scene(canvas, 0.3, run.seed)))
+    )
+    side = f"pixel noise, {canvas[0]}×{canvas[1]} px"
+    return together(
+        {
+            "ram": _titled(by_glimpse, titles, "plain, 28 px"),
+            "object-attention": _titled(gated, "object attention", side),
+        },
+        "network",
+    )
 
 
-def _train(request: Request) -> None:
-    """Train every network; those of 128 pixels after the fovea that Where depends on."""
-    from attnsci.families.what_where.train import train_all
+def _titled(field: Outcome, title: str | list[str], stimuli: str, **factors: Any) -> Outcome:
+    """Return a map with what it is called, what was shown, and more factors."""
+    table = field.estimates.assign(title=title, stimuli=stimuli, **factors)
+    return dataclasses.replace(field, estimates=table)
 
-    train_all(request.out / "training", request)
+
+def _transforms(run: Run, subject: Subject) -> Outcome:
+    """Show what the transformers look at."""
+    small = dict(zip(["STN"], subject.alike(architecture="STN"), strict=False))
+    large = {title: name for name, title in subject.large.items()}
+    views = {}
+    for size, names in (("128", large), ("28", small)):
+        if names:
+            models = {title: subject.model(name) for title, name in names.items()}
+            views[f"transforms-{size}"] = galleries.transforms(models, subject.digits, run.seed)
+    return tabled([], **views)
+
+
+def _sensors(run: Run, subject: Subject) -> Outcome:
+    """Show a scene as the retinas leave it."""
+    return tabled([], sensors=galleries.sensors(subject.digits, run.seed))
+
+
+def _benchmark(run: Run, subject: Subject, noise: float, others: dict[str, Ask]) -> Outcome:
+    """Return the benchmark of What/Where, an oracle, and others, in one noise."""
+    eye = eye_of(*(subject.model(name) for name in PATHWAYS[noise])).to(subject.device)
+    asks = {EYE: Saccades(eye), f"{EYE}, oracle": Oracle(eye), **others}
+    stimuli = DistantDigits(
+        subject.digits.spread(run.scale.benchmark), noise, seed=run.seed, device=subject.device
+    )
+    label = subject.progress(f"benchmark, noise {noise:g}")
+    return contrast_benchmark(asks, stimuli, seed=run.seed, progress=label)
+
+
+def _benchmark_matched(run: Run, subject: Subject) -> Outcome:
+    """Measure accuracy by contrast and distance, in the same noise for all."""
+    transformers = {title: subject.ask(name) for name, title in subject.large.items()}
+    outcome = _benchmark(run, subject, MATCHED, transformers)
+    correct = outcome.data["benchmark"]["correct"]
+    lead = benchmark.leads(
+        correct.sel(model=LEADER), correct.sel(model=list(transformers)), seed=run.seed
+    )
+    data = {"benchmark-matched": outcome.data["benchmark"]}
+    return _joined([outcome, lead], **data)
+
+
+def _benchmark_as_published(run: Run, subject: Subject) -> Outcome:
+    """Measure it with the noise of the publications, 1.0 for What and Where alone."""
+    matched, transformers = run.outcomes["benchmark-matched"], list(subject.large.values())
+    outcome = _benchmark(run, subject, MISMATCHED, {})
+    own = outcome.data["benchmark"]["correct"].sel(model=LEADER)
+    others = matched.data["benchmark-matched"]["correct"].sel(model=transformers)
+    lead = benchmark.leads(own, others, seed=run.seed)
+    curves = Outcome(matched.at(quantity=ACCURACY, model=transformers))
+    data = {"benchmark-noise1": outcome.data["benchmark"]}
+    return _joined([outcome, curves, lead], **data)
+
+
+def _looking(run: Run, subject: Subject) -> Outcome:
+    """Measure landings, calibration, what expected gain is worth, and threshold contrasts."""
+    data = run.outcomes["benchmark-matched"].data["benchmark-matched"]
+    return _joined(
+        [
+            benchmark.landings(data),
+            benchmark.calibration(data),
+            benchmark.saccades_that_help(data, EYE),
+            benchmark.thresholds(data),
+        ]
+    )
+
+
+def _benchmark_says(condition: str) -> dict[str, Say]:
+    """Return the rows of a benchmark; single eccentricities are in the CSV file."""
+    return {
+        benchmark.POOLED: Say(
+            "accuracy, {model}, contrast {contrast:g}, all eccentricities, " + condition
+        ),
+        benchmark.LEAD: Say("lead of {leader} over {model}, contrast {contrast:g}, " + condition),
+    }
+
+
+_MAP_SAYS = {
+    HALF_WIDTH: Say("half-height radius (px), {title}"),
+    ANISOTROPY: Say("horizontal − vertical anisotropy of accuracy, {title}"),
+    AGREEMENT: Say("correlation with the published map, {title}"),
+}
+
+PAPER = Paper(
+    name="what-where",
+    title="What and Where against spatial transformers: acuity over the visual field",
+    scales={
+        "quick": Scale(500, 50, 9, 30),
+        "default": Scale(None, 200, 3, 300),
+        "paper": Scale(None, None, 1, None),
+    },
+    prepare=Subject,
+    published=figures.PUBLISHED,
+    steps=(
+        Step("examples", _examples, figures.examples),
+        Step("training", _training, figures.training),
+        Step("scores", _scores, None, {
+            ACCURACY: Say("accuracy, 28 px, {scenes}, {architecture}, noise {noise:g}, "
+                          "seed {seed}"),
+        }),
+        Step("difference", _difference, None, {
+            ADVANTAGE: Say("accuracy, STN − What, matched noise {noise:g}, {scenes}"),
+        }),
+        Step("maps", _maps, figures.maps, _MAP_SAYS),
+        Step("families", _families, figures.families, {
+            HALF_WIDTH: Say("half-height radius (px), {title}", {"title": figures.OTHERS}),
+        }),
+        Step("transforms", _transforms, figures.transforms),
+        Step("sensors", _sensors, figures.sensors),
+        Step("benchmark-matched", _benchmark_matched,
+             functools.partial(figures.benchmark, step="benchmark-matched"),
+             _benchmark_says("matched noise 0.75")),
+        Step("benchmark-as-published", _benchmark_as_published,
+             functools.partial(figures.benchmark, step="benchmark-as-published"),
+             _benchmark_says("noise as published")),
+        Step("looking", _looking, figures.looking, {
+            benchmark.LANDING: Say("median landing error (px), {model}, {eccentricity:.0f} px",
+                                   {"eccentricity": _REPORTED_PX}),
+            benchmark.CALIBRATION: Say("expected calibration error, {model}"),
+            benchmark.D_PRIME: Say(f"{benchmark.D_PRIME}, contrast {{contrast:g}}"),
+            benchmark.THRESHOLD: Say("contrast of 75 % right, {model}, {eccentricity:.1f} px",
+                                     {"eccentricity": _REPORTED_PX, "reached": True}),
+        }),
+    ),
+)  # fmt: skip

@@ -7,22 +7,23 @@ from attnsci.families.what_where.objective import NoisyDigitsObjective
 from attnsci.families.what_where.recipes import PRESETS, NoisyDigitsTraining
 from attnsci.families.what_where.where_objective import WhereObjective
 from attnsci.families.what_where.where_recipes import WHERE
-from attnsci.reproduction import Request
-from attnsci.training.configs import fast_trainer
+from attnsci.training.configs import Device, Source, fast_trainer
 from attnsci.training.trainer import Trainer
 
 
-def train_all(folder: Path, request: Request) -> None:
+def train_all(folder: Path, source: Source, device: Device) -> None:
     """Train every network of the paper; each resumes where it stands.
+
+    Where comes last, as it is trained for a fovea.
 
     Parameters
     ----------
     folder : Path
         Receives a folder for each network, named as the shipped weights are.
-    request : Request
-        Device and digits.
+    source : {"full", "bundled"}
+        Digits.
+    device : {"auto", "cpu", "cuda", "mps"}
     """
-    source = request.source or "full"
     jobs: dict[str, NoisyDigitsTraining] = {
         f"{name}-seed{seed}": dataclasses.replace(PRESETS[name], seed=seed, source=source)
         for name, seeds in (("what-28", 3), ("stn-28", 3), ("what-crop", 1), ("polo-atn-95", 1),
@@ -32,7 +33,7 @@ def train_all(folder: Path, request: Request) -> None:
     }  # fmt: skip
     jobs["what-28-noise1-seed0"] = dataclasses.replace(PRESETS["what-28"], noise=1.0, source=source)
     for name, job in jobs.items():
-        settings = fast_trainer(job, device=request.device)
+        settings = fast_trainer(job, device=device)
         Trainer(NoisyDigitsObjective(job), folder / name, settings).fit()
     for name, what, noise in (
         ("where-seed0", "what-crop-seed0", 0.75),
@@ -40,5 +41,5 @@ def train_all(folder: Path, request: Request) -> None:
     ):
         fovea = str(folder / what / "last.safetensors")
         recipe = dataclasses.replace(WHERE, what=fovea, noise=noise, source=source)
-        settings = fast_trainer(recipe, device=request.device)
+        settings = fast_trainer(recipe, device=device)
         Trainer(WhereObjective(recipe), folder / name, settings).fit()

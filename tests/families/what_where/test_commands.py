@@ -1,15 +1,16 @@
 """The commands of What, Where and spatial transformers."""
 
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 
 from attnsci import cli
-from attnsci.families.what_where.commands import Train, TrainWhere
 from attnsci.families.what_where.recipes import PRESETS
 from attnsci.families.what_where.where_recipes import PRESETS as WHERE_PRESETS
 from attnsci.families.zoo import load_model
+from attnsci.files import claim
 from attnsci.recording.datasets import open_dataset
 
 TINY = (
@@ -19,16 +20,15 @@ TINY = (
 
 
 def test_presets_are_the_objects_of_the_api():
-    for preset, recipe in PRESETS.items():
-        asked = cli.parse(["train", "what-where", "--preset", preset]).command.family
-        assert asked == Train(training=recipe, preset=preset)
-    for preset, recipe in WHERE_PRESETS.items():
-        asked = cli.parse(["train", "where", "--preset", preset]).command.family
-        assert asked == TrainWhere(training=recipe, preset=preset)
+    for recipe, presets in (("what-where", PRESETS), ("where", WHERE_PRESETS)):
+        for preset, training in presets.items():
+            command = cli.parse(["train", recipe, "--preset", preset]).command.choice
+            assert (command.training, command.preset) == (training, preset)
     line = "train what-where --preset stn-28 --noise 1 --localisation-hidden 8"
-    one = cli.parse(shlex.split(line)).command.family
-    assert (one.training.noise, one.training.model.localisation_hidden) == (1.0, 8)
-    assert one.folder != Train(PRESETS["stn-28"], "stn-28").folder
+    command = cli.parse(shlex.split(line)).command.choice
+    assert (command.training.noise, command.training.model.localisation_hidden) == (1.0, 8)
+    plain = cli.parse(["train", "what-where", "--preset", "stn-28"]).command.choice
+    assert command.folder != plain.folder
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +76,23 @@ def test_any_classifier_is_mapped(trained, model, said, tmp_path, capsys):
     assert cli.main(shlex.split(line)) == 0
     assert said in capsys.readouterr().out
     assert (out / "map.png").stat().st_size > 5000
-    answers = open_dataset(out / "map.zarr")["correct"]
-    assert answers.sizes == {"stimulus": 20, "y": 7, "x": 7}
+    correct = open_dataset(out / "map.zarr")["correct"]
+    assert correct.sizes == {"stimulus": 20, "y": 7, "x": 7}
     profile = pd.read_csv(out / "profile.csv")
-    assert profile["accuracy"].iloc[0] == pytest.approx(float(answers.sel(y=0, x=0).mean()))
+    assert profile["accuracy"].iloc[0] == pytest.approx(float(correct.sel(y=0, x=0).mean()))
     assert (profile["low"] <= profile["accuracy"]).all()
 
 
 def test_what_cannot_be_mapped_is_refused(capsys):
     assert cli.main(shlex.split("evaluate what-where --model mnist-2-seed0")) == 1
-    assert "map_answers" in capsys.readouterr().err
+    assert "answers_by_offset" in capsys.readouterr().err
     assert cli.main(shlex.split("evaluate what-where --stride-px 30")) in (1, 2)
     assert "--reach-px" in capsys.readouterr().err
+
+
+def test_a_folder_is_written_by_one_run_at_a_time(tmp_path, capsys):
+    with ThreadPoolExecutor(1) as pool, claim(tmp_path / "map"):
+        line = f"evaluate what-where --n 20 --stride-px 27 --out {tmp_path / 'map'}"
+        assert pool.submit(cli.main, shlex.split(line)).result() == 1
+    assert "map" in capsys.readouterr().err
+    assert not (tmp_path / "map").exists()
