@@ -92,7 +92,7 @@ FAMILIES: dict[str, Family] = {
                 "train": "neva.commands:ScanpathTrain",
             },
         },
-        papers={"neva": "neva.paper:reproduce"},
+        papers={"neva": "neva.paper:PAPER"},
     ),
     "ram": Family(
         networks={
