@@ -51,7 +51,6 @@ COMMANDS = (
     "gaze formats",
     "scanpath",
     "scanpath generate",
-    "scanpath train",
     "scanpath view",
     "scanpath plot",
     "scanpath returns",

@@ -9,7 +9,7 @@ images of a batch; here both are refused, and looked for again at every validati
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from attnsci.families.neva.scores import (
     outside,
     target_of,
 )
-from attnsci.families.neva.tasks import Classification, Task
+from attnsci.families.neva.tasks import Classification, Task, check_frozen, networks
 from attnsci.provenance import stable_hash, state_hash
 from attnsci.seeds import numpy_generator, torch_generator, torch_seed
 from attnsci.sensors.foveation import Fovea, FoveatedView
@@ -62,6 +62,7 @@ class NeVAObjective:
     """
 
     score = "gain"
+    watch: ClassVar = {"loss beside easier gazes": ("loss", "loss_centre", "loss_random")}
     forward_methods: tuple[str, ...] = ()
 
     def __init__(
@@ -215,32 +216,6 @@ class NeVAObjective:
             "validation_data": self.validation.provenance(),
             "seed": self.config.seed,
         }
-
-
-def networks(task: Task) -> dict[str, nn.Module]:
-    """Return the networks that a task holds, by attribute."""
-    return {name: value for name, value in vars(task).items() if isinstance(value, nn.Module)}
-
-
-def check_frozen(task: Task) -> Task:
-    """Return `task` if none of its networks can change.
-
-    Raises
-    ------
-    InvalidInput
-        If one is in training mode, where it would couple the images of a batch and change its
-        own statistics, or has weights that a step could change.
-    """
-    for name, network in networks(task).items():
-        training = any(module.training for module in network.modules())
-        trainable = any(parameter.requires_grad for parameter in network.parameters())
-        if training or trainable:
-            raise InvalidInput(
-                f"The task's {name} ({type(network).__name__}) "
-                f"{'is in training mode' if training else 'has trainable weights'}; it must stay "
-                "as it is while a policy learns. Call attnsci.families.neva.tasks.frozen on it."
-            )
-    return task
 
 
 def _task_hash(task: Task) -> str:
