@@ -129,7 +129,17 @@ def to_look_at(
         another size.
     """
     check_positive("n_fixations", n_fixations, integer=True)
-    names = check_images(images, image)
+    return check_images(images, image), viewing_of_images(images, viewing)
+
+
+def viewing_of_images(images: Tensor, viewing: Viewing | None) -> Viewing:
+    """Return `viewing`, or the plain one of images (N, C, H, W).
+
+    Raises
+    ------
+    InvalidInput
+        If `viewing` is of another size.
+    """
     height, width = images.shape[-2:]
     seen = viewing or Viewing(float(width), float(height))
     if (seen.width_px, seen.height_px) != (width, height):
@@ -137,7 +147,7 @@ def to_look_at(
             f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
             f"{width}×{height}. Give viewing.resized({width}, {height})."
         )
-    return names, seen
+    return seen
 
 
 def stream(model: str, seed: int, image: str) -> np.random.Generator:

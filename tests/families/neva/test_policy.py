@@ -32,11 +32,11 @@ def images(n=4, seed=1, size=(32, 48), channels=1):
     return torch.rand(n, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
-SMALL = NeVAPolicyConfig(channels=1, widths=(16, 32, 32), strides=(2, 2, 1), size=(56, 56))
-SIMPLE = dataclasses.replace(SMALL, head="clamped", strides=(2, 2, 2))  # published at that size
+DIGITS = NeVAPolicyConfig(channels=1, widths=(16, 32, 32), strides=(2, 2, 1), size=(56, 56))
+SIMPLE = dataclasses.replace(DIGITS, head="clamped", strides=(2, 2, 2))  # published at that size
 
 
-@pytest.mark.parametrize(("config", "n"), [(SMALL, 14_497), (SIMPLE, 28_210)])
+@pytest.mark.parametrize(("config", "n"), [(DIGITS, 14_497), (SIMPLE, 28_210)])
 def test_the_small_policies_have_as_many_weights_as_those_measured(config, n):
     assert sum(p.numel() for p in NeVAPolicy(config).parameters()) == n
 
