@@ -1,10 +1,11 @@
 """How NeVA and its task networks are asked: looks, and single sights, as responses."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor
@@ -126,3 +127,25 @@ def example(neva: NeVA, pictures: Pictures, name: str, n_fixations: int, seed: i
             "y": ("fixation", paths["y"].to_numpy()[0]),
         }
     )
+
+
+def side_by_side(pictures: Pictures, paths: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Return pictures, and where several gazes went on them.
+
+    Parameters
+    ----------
+    pictures : Pictures
+    paths : mapping of str to xarray.Dataset
+        Scanpaths of each gaze, one a picture, the container of `attnsci.gaze`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``picture`` (scanpath, channel, row, column); ``x`` and ``y`` (gaze, scanpath, fixation).
+    """
+    gazes = [path[["x", "y"]] for path in paths.values()]
+    whole = xr.concat(
+        gazes, pd.Index(list(paths), name="gaze"), coords="minimal", compat="override"
+    )
+    pixels = pictures.images.cpu().numpy()
+    return whole.assign(picture=(("scanpath", "channel", "row", "column"), pixels))

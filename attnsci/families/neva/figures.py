@@ -59,7 +59,11 @@ def pipeline(example: xr.Dataset) -> Figure:
 
 def gallery(outcomes: Outcomes) -> Figure:
     """Draw scanpaths over every photograph, a row a gaze."""
-    data = outcomes["gallery"].data["gallery"]
+    return over_pictures(outcomes["gallery"].data["gallery"])
+
+
+def over_pictures(data: xr.Dataset) -> Figure:
+    """Draw scanpaths over pictures, a row a gaze; see `attnsci.families.neva.asks.side_by_side`."""
     gazes, names = data["gaze"].to_numpy(), data["image"].to_numpy()
     drawing = figure(PAGE_MM, 5 + 35 * len(gazes))
     axes = drawing.subplots(len(gazes), len(names), squeeze=False)

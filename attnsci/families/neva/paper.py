@@ -34,7 +34,7 @@ from attnsci.experiments.looking import (
 )
 from attnsci.experiments.outcome import Outcome
 from attnsci.families.neva import figures
-from attnsci.families.neva.asks import Looks, Sight, example
+from attnsci.families.neva.asks import Looks, Sight, example, side_by_side
 from attnsci.families.neva.config import Discount, NeVAConfig
 from attnsci.families.neva.efficientnet_lite import EfficientNetLite, load_efficientnet_lite
 from attnsci.families.neva.folding import folded
@@ -228,14 +228,11 @@ def measure_gallery(run: Run, subject: Subject) -> Outcome:
         "classification": NeVA(Classification(subject.networks.fast), fovea, grid),
         "blur energy": NeVA(BlurEnergy(), fovea, grid, search="oracle"),
     }
-    paths = [
-        neva.look(pictures.images, run.scale.fixations, image=pictures.names, seed=run.seed)
-        for neva in gazes.values()
-    ]
-    gallery = xr.concat([path[["x", "y"]] for path in paths], pd.Index(list(gazes), name="gaze"))
-    pixels = pictures.images.cpu().numpy()
-    gallery["picture"] = ("scanpath", "channel", "row", "column"), pixels
-    return Outcome(pd.DataFrame(), {"gallery": gallery})
+    paths = {
+        name: neva.look(pictures.images, run.scale.fixations, image=pictures.names, seed=run.seed)
+        for name, neva in gazes.items()
+    }
+    return Outcome(pd.DataFrame(), {"gallery": side_by_side(pictures, paths)})
 
 
 def measure_forgetting(run: Run, subject: Subject) -> Outcome:
