@@ -18,7 +18,7 @@ from attnsci.training.command import TrainingRun
 from attnsci.training.configs import Device, Precision
 
 Model = Literal["neva", "policy", "itti-koch", "spectral-residual", "centre", "random"]
-TaskName = Literal["classification", "reconstruction", "blur-energy", "word"]
+TaskName = Literal["classification", "reconstruction", "blur-energy", "word", "caption"]
 PolicyTask = Literal["classification", "reconstruction"]
 
 
@@ -131,9 +131,15 @@ class ScanpathGenerate:
     model: Model = "neva"
     """Who looks."""
     task: TaskName = "classification"
-    """What NeVA looks for: to recognise, to restore, to see detail, or a --word."""
+    """What NeVA looks for: to recognise, to restore, to see detail, a --word or a --caption."""
     word: str | None = None
     """With --task word: a noun that ImageNet knows, such as cup."""
+    caption: str | None = None
+    """With --task caption: what CLIP is to find; needs its weights, --clip."""
+    clip: Path | None = None
+    """Weights of an open_clip model, which you have downloaded."""
+    architecture: str = "RN50"
+    """Name of that model, of open_clip.list_models()."""
     discount: Discount = "commit"
     """When NeVA's memory fades: after the search, as published, so that it explores; or before."""
     fixations: int = 10

@@ -15,13 +15,14 @@ from tqdm import tqdm
 from attnsci.data.images import Photograph, image_paths, read_image
 from attnsci.devices import pick_device
 from attnsci.errors import InvalidInput
-from attnsci.families.neva.config import Discount, NeVAConfig
+from attnsci.families.neva.clip import load_open_clip
+from attnsci.families.neva.config import Discount, NeVAConfig, Search
 from attnsci.families.neva.efficientnet_lite import load_efficientnet_lite
 from attnsci.families.neva.network import NeVA
 from attnsci.families.neva.policy import LearnedGaze, NeVAPolicy
 from attnsci.families.neva.stimuli import fovea_for
 from attnsci.families.neva.task_networks import task_of
-from attnsci.families.neva.tasks import BlurEnergy, Embedding, networks
+from attnsci.families.neva.tasks import BlurEnergy, Embedding, Task, networks
 from attnsci.families.neva.words import word_encoder, word_target
 from attnsci.families.zoo import load_model
 from attnsci.files import atomic_path, recover
@@ -36,7 +37,7 @@ from attnsci.plotting.scanpaths import plot_scanpath
 from attnsci.plotting.style import figure, style
 from attnsci.provenance import provenance, to_json
 from attnsci.scanpaths.edit import rescale
-from attnsci.sensors.foveation import Fovea, FoveatedView
+from attnsci.sensors.foveation import FoveatedView
 
 SIMPLE: dict[str, Callable[[], Any]] = {
     "itti-koch": lambda: WinnerTakeAll("itti-koch"),
@@ -58,6 +59,9 @@ def generate(
     model: str = "neva",
     task: str = "classification",
     word: str | None = None,
+    caption: str | None = None,
+    clip: Path | None = None,
+    architecture: str = "RN50",
     discount: Discount = "commit",
     fixations: int = 10,
     side: int = 224,
@@ -76,10 +80,13 @@ def generate(
     out : Path
         Folder for scanpaths, pictures, animations and the page; what is there is not done again.
     model : {"neva", "policy", "itti-koch", "spectral-residual", "centre", "random"}
-    task : {"classification", "reconstruction", "blur-energy", "word"}
+    task : {"classification", "reconstruction", "blur-energy", "word", "caption"}
         Of NeVA.
-    word : str, optional
-        What is looked for with ``task="word"``.
+    word, caption : str, optional
+        What is looked for with ``task="word"`` or ``task="caption"``.
+    clip : Path, optional
+        Weights of the open_clip model `architecture`, for a caption.
+    architecture : str
     discount : {"commit", "search"}
     fixations, side : int
         Length of the scanpaths, and shorter side at which images are seen.
@@ -92,16 +99,21 @@ def generate(
     device : str
     """
     files = image_paths(images)
-    settings = {
+    settings: dict[str, Any] = {
         "model": model, "task": task, "word": word, "discount": discount, "fixations": fixations,
         "side": side, "retention": retention, "weights": weights, "animate": animate, "seed": seed,
     }  # fmt: skip
-    _check_settings(out, json.loads(to_json(settings)))
-    where = pick_device(device)
+    if caption is not None:
+        settings |= {"caption": caption, "clip": clip, "architecture": architecture}
     if weights is not None and model != "policy":
         raise InvalidInput("--weights is of --model policy.")
-    if (task == "word") != (word is not None):
-        raise InvalidInput("--task word and --word go together.")
+    for name, given in (("word", word), ("caption", caption)):
+        if (task == name) != (given is not None):
+            raise InvalidInput(f"--task {name} and --{name} go together.")
+    if (caption is None) != (clip is None):
+        raise InvalidInput("--caption needs CLIP's weights, and --clip a caption: give both.")
+    _check_settings(out, json.loads(to_json(settings)))
+    where = pick_device(device)
     sight = min(side, DENOISER_SIDE) if (model, task) == ("neva", "reconstruction") else side
     fovea = fovea_for(sight, retention)
     if model in SIMPLE:
@@ -109,7 +121,9 @@ def generate(
     elif model == "policy":
         looker = LearnedGaze(_policy(weights).to(where), fovea)
     else:
-        looker = _neva(task, word, fovea, NeVAConfig(discount=discount), where)
+        served = _task(task, word or caption, clip, architecture, where)
+        search: Search = "oracle" if task == "blur-energy" else "grid"
+        looker = NeVA(served, fovea, NeVAConfig(search=search, discount=discount))
     parts = []
     for file in tqdm(files, unit="image", disable=None, leave=False):
         part = out / "by_image" / f"{file.name}.csv"
@@ -160,20 +174,25 @@ def _policy(weights: Path | None) -> NeVAPolicy:
     return policy
 
 
-def _neva(
-    name: str, word: str | None, fovea: Fovea, config: NeVAConfig, device: torch.device
-) -> NeVA:
-    """Return NeVA with a task by name, its networks on a device."""
+def _task(
+    name: str, aim: str | None, clip: Path | None, architecture: str, device: torch.device
+) -> Task:
+    """Return a task by name, its networks on a device; `aim` is a noun or a caption."""
+    if clip is not None and aim is not None:
+        both = load_open_clip(architecture, clip)
+        both.model.to(device)
+        return Embedding(both.encode_image, both.encode_text(aim)[0])
+    task: Task
     if name == "blur-energy":
-        return NeVA(BlurEnergy(), fovea, config, search="oracle")
-    if word is not None:
+        task = BlurEnergy()
+    elif aim is None:
+        task = task_of(name)
+    else:
         network = load_efficientnet_lite("lite0")
-        target = word_target(network, word).embedding.to(device)
-        return NeVA(Embedding(word_encoder(network).to(device), target), fovea, config)
-    task = task_of(name)
+        task = Embedding(word_encoder(network), word_target(network, aim).embedding)
     for module in networks(task).values():
         module.to(device)
-    return NeVA(task, fovea, config)
+    return task
 
 
 def _at_side(pixels: np.ndarray, side: int) -> torch.Tensor:

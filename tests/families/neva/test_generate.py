@@ -3,9 +3,12 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from attnsci import cli
+from attnsci.families.neva import generate
+from attnsci.families.neva.clip import ImageText
 from attnsci.families.neva.evaluate import GAIN, LOSS
 from attnsci.families.neva.photographs import part_of
 from attnsci.families.zoo import load_model
@@ -111,6 +114,54 @@ def test_tasks_with_a_network(folder, tmp_path, capsys, task):
     )
     assert code == 0, err
     assert len(pd.read_csv(tmp_path / "out" / "scanpaths.csv")) == 2
+
+
+class Colours(torch.nn.Module):
+    """Images and names of colours in one space."""
+
+    def __init__(self):
+        super().__init__()
+        self.unit = torch.nn.Parameter(torch.ones(()))
+
+    def encode_image(self, images):
+        return self.unit * images.square().mean((2, 3))
+
+    def encode_text(self, tokens):
+        return self.unit * torch.eye(3)[tokens.cpu()]
+
+
+def test_a_caption_is_looked_for_with_ones_own_clip(tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def load(architecture, weights):
+        asked.append((architecture, weights))
+        return ImageText(
+            Colours(), lambda texts: torch.tensor(["red", "green"].index(texts[0]))[None],
+            mean=(0, 0, 0), sd=(1, 1, 1),
+        )  # fmt: skip
+
+    monkeypatch.setattr(generate, "load_open_clip", load)
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    stripes = np.where(np.arange(16) % 2, 255, 0)[:, None]  # which a blur dims
+    pixels[8:24, 8:24, 0], pixels[40:56, 40:56, 1] = stripes, stripes
+    Image.fromarray(pixels).save(tmp_path / "colours.png")
+    for caption, place in (("red", 16), ("green", 48)):
+        line = (
+            f"scanpath generate {tmp_path}/colours.png --task caption --caption {caption} --clip "
+            f"{tmp_path}/w.pt --fixations 1 --side 64 --no-animate --out {tmp_path}/{caption}"
+        )
+        code, _, err = run(line, capsys)
+        assert code == 0, err
+        first = pd.read_csv(tmp_path / caption / "scanpaths.csv").iloc[0]
+        assert first["x"] == pytest.approx(place, abs=13)
+        assert first["y"] == pytest.approx(place, abs=13)
+    assert asked[0] == ("RN50", tmp_path / "w.pt")
+    code, _, err = run(f"scanpath generate {tmp_path}/colours.png --task caption", capsys)
+    assert code == 1 and "--caption go together" in err
+    code, _, err = run(
+        f"scanpath generate {tmp_path}/colours.png --task caption --caption red", capsys
+    )
+    assert code == 1 and "--clip" in err
 
 
 @pytest.fixture
