@@ -87,12 +87,11 @@ def loss_by_fixation(looks: xr.Dataset, outcome: Outcome) -> Figure:
     """Draw loss and accuracy after each fixation between the bounds of sharp and blurred."""
     drawing = figure(PAGE_MM, 70)
     left, right = drawing.subplots(1, 2)
-    n, fixation = looks.sizes["stimulus"], looks["time"] + 1
+    fixation = looks["time"] + 1
     for index, name in enumerate(looks["search"].values):
         at = looks.sel(search=name)
-        loss = at["loss"].mean("stimulus")
+        loss, error = _mean(at["loss"])
         kept = (at["prediction"] == at["label"]).mean("stimulus")
-        error = at["loss"].std("stimulus") / np.sqrt(n)
         style = {"color": PALETTE[index % len(PALETTE)], "ls": DASHES[index % len(DASHES)]}
         left.plot(fixation, loss, marker="o", ms=2, label=name, **style)
         left.fill_between(fixation, loss - error, loss + error, alpha=0.12, lw=0,
@@ -199,6 +198,7 @@ def windows(table: pd.DataFrame) -> Figure:
             ax.plot(rows["window"], rows[column], marker="os^vDP*"[index % 7], ms=3, label=name,
                     color=PALETTE[index % len(PALETTE)])  # fmt: skip
         ax.set(xlabel="window k (fixations)", title=title)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_ylabel("SBTDE (distance; lower is more alike)")
     drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawing
