@@ -12,7 +12,7 @@ from attnsci.experiments.outcome import row as estimate
 from attnsci.experiments.outcome import tabled
 from attnsci.families.neva.photographs import pieces
 from attnsci.families.neva.policy import LearnedGaze
-from attnsci.families.neva.scores import at_centre, at_random, looking, responses
+from attnsci.families.neva.scores import after_each_fixation, at_centre, at_random, looking
 from attnsci.families.neva.task_networks import task_of
 from attnsci.families.neva.tasks import networks
 from attnsci.families.zoo import load_model
@@ -80,7 +80,10 @@ def evaluate_gaze(
         "random": at_random(fixations, seed),
     }
     looks = xr.concat(
-        [responses(each, serves, pictures, fovea, device=where) for each in gazes.values()],
+        [
+            after_each_fixation(look, serves, pictures, fovea, device=where)
+            for look in gazes.values()
+        ],
         pd.Index(list(gazes), name="gaze"),
     )
     means = looks.isel(fixation=slice(1, None)).mean("fixation")

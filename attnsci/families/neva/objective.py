@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
+import xarray as xr
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -152,18 +152,18 @@ class NeVAObjective:
                 f"A network of the task {self.task.name!r} changed while the policy was trained. "
                 "Give the objective a copy that nothing else uses."
             )
-        found = self._measured(looking(self._gaze(model.module), self.config.n_fixations))
-        loss = _mean(found, "loss")
+        means = self._measured(looking(self._gaze(model.module), self.config.n_fixations))
+        loss = _mean(means, "loss")
         metrics: Metrics = {
             "n": len(self._rows),
             "loss": loss,
             "gain": self._controls["loss_centre"] - loss,
-            "outside": _mean(found, "outside"),
+            "outside": _mean(means, "outside"),
             **self._controls,
         }
-        if "accuracy" in found:
-            metrics["accuracy"] = _mean(found, "accuracy")
-        by_fixation = zip(found["fixation"], found["loss"], strict=True)
+        if "accuracy" in means:
+            metrics["accuracy"] = _mean(means, "accuracy")
+        by_fixation = enumerate(means["loss"].to_numpy())
         return {**metrics, **{f"loss_fixation_{t}": float(value) for t, value in by_fixation}}
 
     def _gaze(self, policy: NeVAPolicy) -> LearnedGaze:
@@ -179,12 +179,12 @@ class NeVAObjective:
             f"loss_{name}": _mean(self._measured(where), "loss") for name, where in controls.items()
         }
 
-    def _measured(self, where: Where) -> pd.DataFrame:
+    def _measured(self, where: Where) -> xr.Dataset:
         device, dtype = self._like
         return after_each_fixation(
             where, self.task, self.validation, self.fovea, rows=self._rows,
             labels=self.config.labels, device=device, dtype=dtype, chunk=self.config.batch_size,
-        )  # fmt: skip
+        ).mean("stimulus")  # fmt: skip
 
     @property
     def _rows(self) -> np.ndarray:
@@ -222,6 +222,6 @@ def _task_hash(task: Task) -> str:
     return stable_hash({name: state_hash(net.state_dict()) for name, net in networks(task).items()})
 
 
-def _mean(table: pd.DataFrame, column: str) -> float:
+def _mean(means: xr.Dataset, name: str) -> float:
     """Return a mean over fixations; before the first there is none."""
-    return float(table.loc[table["fixation"] > 0, column].mean())
+    return float(means[name].isel(fixation=slice(1, None)).mean())

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor
@@ -93,7 +92,7 @@ def target_of(task: Task, images: Tensor, given: Tensor | None, labels: Labels) 
 
 
 @torch.no_grad()
-def responses(
+def after_each_fixation(
     where: Where,
     task: Task,
     pictures: Pictures,
@@ -156,18 +155,6 @@ def responses(
         parts.append({name: (("stimulus", "fixation"), part) for name, part in stacked.items()})
     whole = xr.concat([xr.Dataset(part) for part in parts], "stimulus")
     return whole.assign_coords(stimulus=chosen, fixation=np.arange(whole.sizes["fixation"]))
-
-
-def after_each_fixation(*arguments: Any, **settings: Any) -> pd.DataFrame:
-    """Return the means over pictures of `responses`, which has the same parameters.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a ``fixation``.
-    """
-    means = responses(*arguments, **settings).mean("stimulus")
-    return means.to_dataframe().reset_index()
 
 
 def outside(xy: Tensor, size: tuple[int, int]) -> Tensor:
