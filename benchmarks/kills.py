@@ -75,7 +75,7 @@ LINES = {
     "train what-where": f"{DIGITS} --batches-per-epoch 4 --hidden 16",
     "train where": f"{DIGITS} --batches-per-epoch 4 --hidden 8 --n-theta 2 --n-azimuth 8 "
     "--n-ecc 6 --map-scenes 5 --map-stride-px 27",
-    "scanpath train": "{inputs}/photographs --size 32 32 --n-fixations 2 --batch-size 4 "
+    "train neva": "{inputs}/photographs --size 32 32 --n-fixations 2 --batch-size 4 "
     "--epochs 3 " + SHORT,
     "scanpath generate": "{inputs}/pictures --task blur-energy --fixations 3 --side 64 "
     "--device cpu",

@@ -20,15 +20,16 @@ import os
 import torch
 
 from attnsci.data.images import load_images, resize_and_crop
+from attnsci.families.neva.asks import example, side_by_side
 from attnsci.families.neva.efficientnet_lite import load_efficientnet_lite
+from attnsci.families.neva.figures import over_pictures, pipeline
 from attnsci.families.neva.folding import folded
 from attnsci.families.neva.network import NeVA, Replay
+from attnsci.families.neva.stimuli import Pictures, fovea_for
 from attnsci.families.neva.tasks import BlurEnergy, Classification, Embedding
 from attnsci.families.neva.words import word_encoder, word_target
-from attnsci.families.neva.figures import gallery, pipeline
-from attnsci.families.neva.stimuli import Pictures, fovea_for
-from attnsci.plotting.style import style
 from attnsci.geometry import Viewing
+from attnsci.plotting.style import style
 from attnsci.recording import record
 
 # Fixations; the tests run this notebook with fewer.
@@ -49,7 +50,7 @@ network = load_efficientnet_lite("lite0")
 neva = NeVA(Classification(folded(network)), fovea, discount="commit")
 paths, trace = neva.trace(pictures.images, N, image=names)
 with style():
-    figure = pipeline(pictures, trace, 0, shown=min(4, N))
+    figure = pipeline(example(neva, pictures, "coffee", min(4, N), seed=0))
 
 # %% [markdown]
 # ## The same photographs, three tasks
@@ -66,7 +67,7 @@ looks = {
     "find a cup": NeVA(cup, fovea, discount="commit").look(pictures.images, N, image=names),
 }
 with style():
-    figure = gallery(pictures, looks)
+    figure = over_pictures(side_by_side(pictures, looks))
 
 # %% [markdown]
 # ## Why it explores
@@ -75,9 +76,10 @@ with style():
 
 # %%
 still = NeVA(Classification(folded(network)), fovea, discount="search")
-for name, found in (("published order", paths), ("faded first", still.look(pictures.images, N))):
-    step = ((found["x"].diff("fixation") ** 2 + found["y"].diff("fixation") ** 2) ** 0.5).mean()
-    print(f"{name}: saccades of {float(step):.0f} px, loss {float(found['state_loss'].mean()):.2f}")
+orders = {"published order": paths, "faded first": still.look(pictures.images, N, image=names)}
+for name, gaze in orders.items():
+    step = ((gaze["x"].diff("fixation") ** 2 + gaze["y"].diff("fixation") ** 2) ** 0.5).mean()
+    print(f"{name}: saccades of {float(step):.0f} px, loss {float(gaze['state_loss'].mean()):.2f}")
 
 # %% [markdown]
 # ## Record what the network does at every fixation

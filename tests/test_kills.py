@@ -36,7 +36,7 @@ def test_a_store_a_training_and_a_folder_of_pictures_survive():
 def test_every_other_command_survives():
     commands = (
         "save", "dncnn", "train object-attention", "train object-attention-coco",
-        "train ram-dram", "train ram-catch", "train what-where", "train where", "scanpath train",
+        "train ram-dram", "train ram-catch", "train what-where", "train where", "train neva",
         "compare", "reproduce",
     )  # fmt: skip
     assert_equal(kills(*commands, "--points", "2"), *commands)

@@ -1,16 +1,17 @@
-"""What ``attnsci compare`` and ``attnsci scanpath`` do: read, compare, draw, write."""
+"""What ``attnsci compare`` does: read, compare, draw, write."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 import xarray as xr
 
+from attnsci.commands.files import FileOptions, read_people
 from attnsci.errors import InvalidInput
 from attnsci.files import atomic_path
 from attnsci.gaze import viewing_of
@@ -24,10 +25,6 @@ from attnsci.scanpaths.map_scores import MAP_METRICS
 from attnsci.scanpaths.pairs import similarity
 from attnsci.scanpaths.protocols import PROTOCOLS
 
-if TYPE_CHECKING:
-    from attnsci.commands.gaze import Compare, FileOptions
-
-PICTURE_SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".bmp", ".tif")
 PAGE_MM = 180
 
 READING = """\
@@ -43,81 +40,133 @@ of the people, made without one observer at a time.
 """
 
 
-def run_comparison(asked: "Compare") -> Path:
-    """Compare as the command asks, write everything below its ``out`` and return results.md."""
-    model, human = _read(asked)
-    protocol = PROTOCOLS[asked.protocol]
-    model, human = (_prepared(each, asked, protocol.frame) for each in (model, human))
-    chosen = asked.metrics or (None if asked.protocol == "headline" else protocol.metrics)
-    result = compare(
-        model, human, chosen, seed=asked.seed,
-        n_permutations=asked.n_permutations, n_bootstrap=asked.n_bootstrap,
+def compare_files(
+    model: Path | None,
+    human: Path | None = None,
+    *,
+    out: Path,
+    dataset: str | None = None,
+    split: str = "all",
+    baseline_only: bool = False,
+    files: FileOptions | None = None,
+    metrics: Sequence[str] = (),
+    protocol: str = "headline",
+    max_fixations: int | None = None,
+    drop_first: int = 0,
+    outside: str = "keep",
+    seed: int = 0,
+    n_permutations: int = 10_000,
+    n_bootstrap: int = 2_000,
+) -> Path:
+    """Compare a file of a model's scanpaths with people's; return the path of ``results.md``.
+
+    Parameters
+    ----------
+    model, human : path-like, optional
+        Files of scanpaths.
+    out : Path
+        Folder for tables, figures, scores and the page.
+    dataset : {"osie", "eyecrowd"}, optional
+        People in place of a file.
+    split : {"all", "test70"}
+        Images of OSIE.
+    baseline_only : bool
+        No model: ceiling and baselines of the people.
+    files : FileOptions, optional
+        How files are read.
+    metrics : sequence of str
+        Those of the protocol if there are none.
+    protocol : str
+        A name of `attnsci.scanpaths.protocols.PROTOCOLS`.
+    max_fixations, drop_first, outside
+        What is left out of the scanpaths.
+    seed, n_permutations, n_bootstrap
+        As for `attnsci.scanpaths.comparison.compare`.
+    """
+    settings = {
+        "dataset": dataset, "split": split, "baseline_only": baseline_only, "files": files,
+        "metrics": metrics, "protocol": protocol, "max_fixations": max_fixations,
+        "drop_first": drop_first, "outside": outside, "seed": seed,
+        "n_permutations": n_permutations, "n_bootstrap": n_bootstrap,
+    }  # fmt: skip
+    paths = [path for path in (model, human) if path is not None]
+    _check_sources(paths, dataset, baseline_only)
+    model_gaze, people = _read(paths, dataset, split, baseline_only, files or FileOptions())
+    known = PROTOCOLS[protocol]
+    cut = functools.partial(
+        _prepared, outside=outside, max_fixations=max_fixations, drop_first=drop_first,
+        frame=known.frame,
+    )  # fmt: skip
+    model_gaze, people = None if model_gaze is None else cut(model_gaze), cut(people)
+    chosen = metrics or (None if protocol == "headline" else known.metrics)
+    scores = compare(
+        model_gaze, people, chosen, seed=seed, n_permutations=n_permutations,
+        n_bootstrap=n_bootstrap,
     )  # fmt: skip
     facts = provenance(
-        model=str(asked.model or "none"),
-        human=str(asked.dataset or asked.human),
-        settings=json.loads(to_json(asked)),
-        seed=asked.seed,
-        steps=human.attrs.get("steps", "[]"),
-        licence=human.attrs.get("licence", "unknown"),
-        citation=human.attrs.get("citation", "unknown"),
+        model=str(model or "none"),
+        human=str(dataset or human),
+        settings=json.loads(to_json(settings)),
+        seed=seed,
+        steps=people.attrs.get("steps", "[]"),
+        licence=people.attrs.get("licence", "unknown"),
+        citation=people.attrs.get("citation", "unknown"),
     )
-    table = comparison_table(result)
-    save_table(table.reset_index(), asked.out / "comparison.csv")
-    save_table(_by_image(result), asked.out / "scores_by_image.csv")
-    save_dataset(result, asked.out / "comparison.zarr", facts)
-    _draw(result, model, human, asked.out)
-    target = asked.out / "results.md"
+    table = comparison_table(scores)
+    save_table(table.reset_index(), out / "comparison.csv")
+    save_table(_by_image(scores), out / "scores_by_image.csv")
+    save_dataset(scores, out / "comparison.zarr", facts)
+    _draw(scores, model_gaze, people, out)
+    title = "People: ceiling and baselines" if model_gaze is None else f"{model} and people"
+    source = f"{dataset or human or model}"
+    settled = (
+        f"Protocol {protocol}, seed {seed}, {n_bootstrap} resamples, {n_permutations} sign flips."
+    )
+    target = out / "results.md"
     with atomic_path(target) as temporary:
-        temporary.write_text(_page(result, table, human, asked), encoding="utf-8")
+        temporary.write_text(_page(scores, table, people, title, source, settled), encoding="utf-8")
     return target
 
 
-def _read(asked: "Compare") -> tuple["xr.Dataset | None", "xr.Dataset"]:
-    """Return the model's scanpaths, if any, and the people's."""
-    paths = [path for path in (asked.model, asked.human) if path is not None]
-    if asked.baseline_only:
-        if len(paths) + (asked.dataset is not None) != 1:
-            raise InvalidInput("--baseline-only takes one file of people, or --dataset.")
-        return None, _people(asked.dataset, asked.split, asked.files, paths)
-    if len(paths) + (asked.dataset is not None) != 2:
+def _check_sources(paths: Sequence[Path], dataset: str | None, baseline_only: bool) -> None:
+    """Raise `InvalidInput` where there are not as many scanpaths as a comparison takes."""
+    n = len(paths) + (dataset is not None)
+    if baseline_only and n != 1:
+        raise InvalidInput("--baseline-only takes one file of people, or --dataset.")
+    if not baseline_only and n != 2:
         raise InvalidInput(
             "Give the model's file and the people's: attnsci compare MODEL.csv HUMAN.csv "
             "--image-size 800x600; or MODEL.csv --dataset osie; or --dataset osie "
             "--baseline-only."
         )
-    human = _people(asked.dataset, asked.split, asked.files, paths[1:])
-    options = asked.files
-    if asked.dataset is not None and options.image_size is None:
+
+
+def _read(
+    paths: Sequence[Path], dataset: str | None, split: str, baseline_only: bool, files: FileOptions
+) -> tuple["xr.Dataset | None", "xr.Dataset"]:
+    """Return the model's scanpaths, if any, and the people's."""
+    human = read_people(paths[-1] if dataset is None else None, dataset, files, split)
+    if baseline_only:
+        return None, human
+    if dataset is not None and files.image_size is None:
         frame = viewing_of(human)
         size = f"{frame.width_px:g}x{frame.height_px:g}"
-        options = dataclasses.replace(options, image_size=size, px_per_deg=frame.px_per_deg)
-    return options.read(paths[0]), human
-
-
-def _people(
-    dataset: str | None, split: str, files: "FileOptions", paths: Sequence[Path]
-) -> "xr.Dataset":
-    if split != "all" and dataset != "osie":
-        raise InvalidInput(f"--split {split} is of --dataset osie.")
-    if dataset is None:
-        return files.read(paths[0])
-    from attnsci.data import load_eyecrowd, load_osie
-
-    return (
-        load_osie(split=None if split == "all" else split) if dataset == "osie" else load_eyecrowd()
-    )
+        files = dataclasses.replace(files, image_size=size, px_per_deg=frame.px_per_deg)
+    return files.read(paths[0]), human
 
 
 def _prepared(
-    scanpaths: "xr.Dataset | None", asked: "Compare", frame: tuple[float, float] | None
-) -> Any:
-    if scanpaths is None:
-        return None
-    if asked.outside != "keep":
-        scanpaths, _ = keep_inside(scanpaths, asked.outside)
-    if asked.max_fixations is not None or asked.drop_first:
-        scanpaths = crop(scanpaths, asked.max_fixations, asked.drop_first)
+    scanpaths: "xr.Dataset",
+    outside: str,
+    max_fixations: int | None,
+    drop_first: int,
+    frame: tuple[float, float] | None,
+) -> "xr.Dataset":
+    """Return scanpaths without what is to be left out, in the protocol's frame."""
+    if outside != "keep":
+        scanpaths, _ = keep_inside(scanpaths, outside)
+    if max_fixations is not None or drop_first:
+        scanpaths = crop(scanpaths, max_fixations, drop_first)
     return scanpaths if frame is None else rescale(scanpaths, *frame)
 
 
@@ -158,7 +207,14 @@ def _example(result: "xr.Dataset", model: "xr.Dataset | None") -> str:
     return str(result["image"].values[np.abs(ranks - np.median(ranks)).argmin()])
 
 
-def _page(result: "xr.Dataset", table: pd.DataFrame, human: "xr.Dataset", asked: "Compare") -> str:
+def _page(
+    result: "xr.Dataset",
+    table: pd.DataFrame,
+    human: "xr.Dataset",
+    title: str,
+    source: str,
+    settled: str,
+) -> str:
     viewing = viewing_of(human)
     sources = result["source"].values.tolist()
     head = ["metric", *sources]
@@ -199,17 +255,15 @@ def _page(result: "xr.Dataset", table: pd.DataFrame, human: "xr.Dataset", asked:
         if weak
         else ""
     )
-    title = f"{asked.model} and people" if with_model else "People: ceiling and baselines"
     return "\n".join(
         [
             f"# {title}",
             "",
-            f"People: {asked.dataset or asked.human or asked.model}, "
+            f"People: {source}, "
             f"{result.sizes['image']} images compared, {result.sizes['observer']} observers, "
             f"{human.sizes['scanpath']} scanpaths of {lengths.min()} to {lengths.max()} fixations "
             f"(mean {lengths.mean():.2f}). Frame {viewing.width_px:g}×{viewing.height_px:g} px, "
-            f"{viewing.px_per_deg or 'unknown'} px a degree. Protocol {asked.protocol}, seed "
-            f"{asked.seed}, {asked.n_bootstrap} resamples, {asked.n_permutations} sign flips.",
+            f"{viewing.px_per_deg or 'unknown'} px a degree. {settled}",
             "",
             *lines,
             said,
@@ -227,60 +281,6 @@ def _page(result: "xr.Dataset", table: pd.DataFrame, human: "xr.Dataset", asked:
             "",
         ]
     )
-
-
-# --- looking -------------------------------------------------------------------------------------
-
-
-def chosen_scanpaths(
-    file: Path | None,
-    dataset: str | None,
-    files: "FileOptions",
-    images: Sequence[str],
-    observers: Sequence[str],
-) -> "xr.Dataset":
-    """Return the scanpaths that a command asks for."""
-    if (file is None) == (dataset is None):
-        raise InvalidInput("Give a file of scanpaths, or --dataset.")
-    scanpaths = _people(dataset, "all", files, [file] if file else [])
-    wanted = {"image": list(images), "observer": list(observers)}
-    return select(scanpaths, **{name: each for name, each in wanted.items() if each})
-
-
-def pictures_of(
-    scanpaths: "xr.Dataset", folder: Path | None, dataset: str | None
-) -> dict[str, Path] | None:
-    """Return the picture of every image, None without a folder.
-
-    Raises
-    ------
-    InvalidInput
-        If the folder lacks one.
-    """
-    names = sorted(set(scanpaths["image"].to_numpy().tolist()))
-    if folder is None and dataset == "osie":
-        from attnsci.data.gaze import osie_stimulus_paths
-
-        known = osie_stimulus_paths()
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise InvalidInput(
-                f"The picture of {missing[0]!r} is not at hand ({len(known)} are). Choose others "
-                "by --image, or give a folder by --images."
-            )
-        return {name: known[name] for name in names}
-    if folder is None:
-        return None
-    found = {}
-    for name in names:
-        places = [folder / f"{name}{suffix}" for suffix in PICTURE_SUFFIXES]
-        there = [place for place in places if place.is_file()]
-        if not there:
-            raise InvalidInput(
-                f"{folder} has no picture {name} ({', '.join(PICTURE_SUFFIXES[1:])})."
-            )
-        found[name] = there[0]
-    return found
 
 
 def draw_image(

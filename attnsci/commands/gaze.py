@@ -5,67 +5,12 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from attnsci.errors import InvalidInput
+from attnsci.commands.files import Dataset, FileOptions, chosen_scanpaths, pictures_of
 from attnsci.files import claim
-from attnsci.geometry import Viewing
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-Dataset = Literal["osie", "eyecrowd"]
-Unit = Literal["s", "ms"]
-
-
-@dataclasses.dataclass(frozen=True)
-class FileOptions:
-    """How files of fixations are read."""
-
-    image_size: str | None = None
-    """WIDTHxHEIGHT of the images in pixels, such as 800x600; some formats hold it themselves."""
-    px_per_deg: float | None = None
-    """Pixels in one degree of visual angle; some metrics and all radii need it."""
-    format: str | None = None
-    """Format of the files (attnsci gaze formats); found out by looking, if not given."""
-    columns: tuple[str, ...] = ()
-    """For tables, our column and yours: x=CURRENT_FIX_X y=CURRENT_FIX_Y observer=SUBJECT."""
-    duration_unit: Unit | None = None
-    """For tables, unit of duration and onset: s (the default) or ms."""
-
-    def read(self, path: Path) -> "xr.Dataset":
-        """Return the scanpaths of a file."""
-        from attnsci.scanpaths.formats.io import read_scanpaths
-
-        options: dict[str, Any] = {}
-        if self.columns:
-            options["columns"] = dict(_pair(text) for text in self.columns)
-        if self.duration_unit:
-            options["duration_unit"] = self.duration_unit
-        return read_scanpaths(path, self.viewing(), self.format, **options)
-
-    def viewing(self) -> Viewing | None:
-        """Return the geometry that the flags give, if they do."""
-        if self.image_size is None:
-            return None
-        width, _, height = self.image_size.lower().partition("x")
-        try:
-            return Viewing(float(width), float(height), px_per_deg=self.px_per_deg)
-        except ValueError as error:
-            if isinstance(error, InvalidInput):
-                raise
-            raise InvalidInput(
-                f"--image-size must be WIDTHxHEIGHT such as 800x600; got {self.image_size!r}."
-            ) from None
-
-
-def _pair(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not (ours and equals and theirs):
-        raise InvalidInput(f"--columns takes OURS=YOURS such as x=CURRENT_FIX_X; got {text!r}.")
-    return ours, theirs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +55,10 @@ class Compare:
 
     def run(self) -> None:
         """Compare, write everything and print the table."""
-        from attnsci.commands.comparison import run_comparison
+        from attnsci.commands.comparison import compare_files
 
         with claim(self.out):
-            print(run_comparison(self).read_text(encoding="utf-8"))
+            print(compare_files(**vars(self)).read_text(encoding="utf-8"))
         print(f"Figures, numbers and scores: {self.out}")
 
 
@@ -155,7 +100,8 @@ class GazeConvert:
         from attnsci.scanpaths.formats.io import write_scanpaths
 
         scanpaths = self.files.read(self.file)
-        written = write_scanpaths(scanpaths, self.target, self.to)
+        with claim(self.target):
+            written = write_scanpaths(scanpaths, self.target, self.to)
         print(
             f"{self.target}: {scanpaths.sizes['scanpath']} scanpaths, "
             f"{int(scanpaths['n_fixations'].sum())} fixations, as {written}"
@@ -201,13 +147,13 @@ class ScanpathView:
 
     def run(self) -> None:
         """Write the page and say where it is."""
-        from attnsci.commands.comparison import chosen_scanpaths, pictures_of
         from attnsci.plotting.player import write_player
 
         scanpaths = chosen_scanpaths(self.file, self.dataset, self.files, self.image, self.observer)
         pictures = pictures_of(scanpaths, self.images, self.dataset)
         title = f"Scanpaths: {self.dataset or self.file}"
-        print(write_player(scanpaths, pictures, self.out, title=title, foveate=self.foveate))
+        with claim(self.out):
+            print(write_player(scanpaths, pictures, self.out, title=title, foveate=self.foveate))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,14 +177,15 @@ class ScanpathPlot:
 
     def run(self) -> None:
         """Draw it and say where it is."""
-        from attnsci.commands.comparison import chosen_scanpaths, draw_image, pictures_of
+        from attnsci.commands.comparison import draw_image
 
         scanpaths = chosen_scanpaths(
             self.file, self.dataset, self.files, (self.image,), self.observer
         )
         pictures = pictures_of(scanpaths, self.images, self.dataset)
-        for path in draw_image(scanpaths, self.image, pictures, self.out):
-            print(path)
+        with claim(self.out):
+            for path in draw_image(scanpaths, self.image, pictures, self.out):
+                print(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,10 +214,10 @@ class ScanpathReturns:
 
     def run(self) -> None:
         """Measure, write everything and print the table."""
-        from attnsci.commands.returns import run_returns
+        from attnsci.commands.returns import measure_returns
 
         with claim(self.out):
-            print(run_returns(self).read_text(encoding="utf-8"))
+            print(measure_returns(**vars(self)).read_text(encoding="utf-8"))
         print(f"Figures and numbers: {self.out}")
 
 

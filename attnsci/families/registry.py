@@ -86,13 +86,20 @@ FAMILIES: dict[str, Family] = {
             "DnCNN": ("neva.dncnn:DnCNN", "neva.dncnn:DnCNNConfig"),
             "NeVAPolicy": ("neva.policy:NeVAPolicy", "neva.policy_config:NeVAPolicyConfig"),
         },
-        commands={
-            "scanpath": {
-                "generate": "neva.commands:ScanpathGenerate",
-                "train": "neva.commands:ScanpathTrain",
-            },
+        recipes={
+            "neva": Recipe(
+                "neva.recipes:PRESETS", "neva.objective:NeVAObjective", "neva.commands:Looking"
+            ),
+            "neva-denoiser": Recipe(
+                "neva.dncnn_recipes:PRESETS", "neva.dncnn_objective:DnCNNObjective",
+                "neva.commands:OnPhotographs",
+            ),
         },
-        papers={"neva": "neva.paper:reproduce"},
+        commands={
+            "evaluate": {"neva": "neva.commands:Evaluate"},
+            "scanpath": {"generate": "neva.commands:ScanpathGenerate"},
+        },
+        papers={"neva": "neva.paper:PAPER"},
     ),
     "ram": Family(
         networks={

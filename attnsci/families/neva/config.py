@@ -1,11 +1,12 @@
 """How NeVA finds its fixations, as data; the presets."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from attnsci.checks import check_option, check_positive
 from attnsci.errors import InvalidInput
 
+Discount = Literal["commit", "search"]
 Search = Literal["grid", "sign-gradient", "multistart", "oracle", "random", "joint"]
 SEARCH_NAMES: tuple[Search, ...] = (
     "grid", "sign-gradient", "multistart", "oracle", "random", "joint",
@@ -34,7 +35,7 @@ class NeVAConfig:
     """Shorter side at which the grid is seen first, where images are larger; None: never."""
     keep: int = 3
     """Points of the coarse grid that are seen again at full size, and lanes of multistart."""
-    discount: Literal["search", "commit"] = "search"
+    discount: Discount = "search"
     """When the memory fades: before the search, or (the published code) after it."""
     best_position: Literal["evaluated", "stepped"] = "evaluated"
     """Keep the position whose loss was the least, or (the published code) the one after it."""
@@ -68,7 +69,7 @@ class NeVAConfig:
                 "The joint search knows no inhibition, saccade_cost or restarts; leave them at "
                 "their defaults or take another search."
             )
-        check_option("discount", self.discount, ("search", "commit"))
+        check_option("discount", self.discount, get_args(Discount))
         check_option("best_position", self.best_position, ("evaluated", "stepped"))
         check_option("bounds", self.bounds, ("frame", "none"))
         check_option("draws", self.draws, ("image", "batch"))

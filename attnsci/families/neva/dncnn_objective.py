@@ -1,7 +1,6 @@
 """Training of the denoiser: the sharp photograph from a foveated, noisy view of it."""
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,13 +15,13 @@ from attnsci.data.images import Photograph
 from attnsci.errors import InvalidInput
 from attnsci.families.neva.dncnn import DnCNN
 from attnsci.families.neva.dncnn_recipes import DnCNNTraining
+from attnsci.families.neva.photographs import part_of
 from attnsci.provenance import array_hash
 from attnsci.seeds import torch_generator, torch_seed
 from attnsci.sensors.foveation import Fovea, FoveatedView
 from attnsci.training.trainer import Metrics, check_shares
 
 _TRAIN, _VALIDATION, _WEIGHTS = 1, 2, 3
-_TRAIN_BELOW, _VALIDATION_BELOW = 70, 85  # per cent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,24 +211,6 @@ class DnCNNObjective:
             },
             "seed": self.config.seed,
         }
-
-
-def part_of(name: str) -> str:
-    """Return "train", "validation" or "test": which part a photograph of this name belongs to.
-
-    The MD5 of the file's stem without leading zeros decides, which for COCO's files is the image
-    id and the rule of its own splits.
-
-    Examples
-    --------
-    >>> part_of("000000000009.jpg") == part_of("9.png")
-    True
-    """
-    stem = name.partition(".")[0].lstrip("0")
-    share = int(hashlib.md5(stem.encode(), usedforsecurity=False).hexdigest(), 16) % 100
-    if share < _TRAIN_BELOW:
-        return "train"
-    return "validation" if share < _VALIDATION_BELOW else "test"
 
 
 def evaluate(model: nn.Module, pieces: Pieces, seed: int = 0) -> Metrics:

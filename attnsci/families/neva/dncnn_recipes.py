@@ -61,3 +61,7 @@ class DnCNNTraining:
         from attnsci.families.neva.dncnn import DnCNNConfig
 
         return DnCNNConfig()
+
+
+PRESETS = {"foveated": DnCNNTraining()}
+"""By name: views as NeVA has them."""

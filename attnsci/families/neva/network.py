@@ -16,7 +16,6 @@ coarse-to-fine grid, which finds a lower loss in a quarter of the time.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +28,8 @@ from attnsci.errors import InvalidInput
 from attnsci.families.neva.config import RECOMMENDED, NeVAConfig
 from attnsci.families.neva.tasks import Task, check_frozen
 from attnsci.families.neva.walk import Setting, Step, Walk, parts
-from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
-from attnsci.models.images import check_images
-from attnsci.provenance import to_json
+from attnsci.models.looking.base import Looker, to_look_at
 from attnsci.sensors.foveation import Fovea
 
 if TYPE_CHECKING:
@@ -62,7 +59,7 @@ class Trace:
     priority: Tensor | None
 
 
-class NeVA:
+class NeVA(Looker):
     """Looks at images so that a task loses as little as possible.
 
     Parameters
@@ -139,11 +136,17 @@ class NeVA:
             If images are no numbers, the task gives anything but one loss an image, or a loss
             is NaN; the message names the image.
         """
-        names = check_images(images, image)
+        names, seen = to_look_at(images, n_fixations, image, viewing)
         walks = self._walks(images, n_fixations, target, names, seed)
         found = [(_xy(steps), _loss(steps), _state_loss(steps)) for steps in walks]
         xy, loss, state_loss = (torch.cat(column) for column in zip(*found, strict=True))
-        return self._scanpaths(xy, loss, state_loss, names, images, viewing, seed)
+        return self._with_losses(xy, loss, state_loss, names, seen, seed)
+
+    def _fixations(
+        self, images: Tensor, names: list[str], n_fixations: int, viewing: Viewing, seed: int
+    ) -> np.ndarray:
+        walks = self._walks(images, n_fixations, None, names, seed)
+        return torch.cat([_xy(steps) for steps in walks]).double().cpu().numpy()
 
     def trace(
         self,
@@ -156,7 +159,7 @@ class NeVA:
         viewing: Viewing | None = None,
     ) -> tuple["xr.Dataset", Trace]:
         """Return the scanpaths, and everything that happened on the way; see `look`."""
-        names = check_images(images, image)
+        names, seen = to_look_at(images, n_fixations, image, viewing)
         walks = list(self._walks(images, n_fixations, target, names, seed))
         width = max(step.found.iterations.shape[1] for steps in walks for step in steps)
 
@@ -173,7 +176,7 @@ class NeVA:
         )
         xy = together(lambda step: step.found.xy)
         loss = together(lambda step: step.found.loss)
-        return self._scanpaths(xy, loss, record.state_loss, names, images, viewing, seed), record
+        return self._with_losses(xy, loss, record.state_loss, names, seen, seed), record
 
     def _walks(
         self, images: Tensor, n_fixations: int, target: Any, names: list[str], seed: int
@@ -183,7 +186,6 @@ class NeVA:
         No image knows of another, so that time and memory for each do not grow with their
         number; only the published random numbers are shared, by all.
         """
-        check_positive("n_fixations", n_fixations, integer=True)
         check_frozen(self.task)
         aim = self.task.target(images) if target is None else target
         if not isinstance(aim, Tensor) or len(aim) != len(images):
@@ -201,23 +203,12 @@ class NeVA:
             targets = [each[rows] for each in aims]
             yield Walk(setting, images[rows], names[rows], targets, target is None).steps()
 
-    def _scanpaths(
-        self, xy: Tensor, loss: Tensor, state_loss: Tensor, names: list[str], images: Tensor,
-        viewing: Viewing | None, seed: int,
+    def _with_losses(
+        self, xy: Tensor, loss: Tensor, state_loss: Tensor, names: list[str], viewing: Viewing,
+        seed: int,
     ) -> "xr.Dataset":  # fmt: skip
-        height, width = images.shape[-2:]
-        seen = viewing or Viewing(float(width), float(height))
-        if (seen.width_px, seen.height_px) != (width, height):
-            raise InvalidInput(
-                f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
-                f"{width}×{height}."
-            )
-        x, y = xy.double().cpu().numpy().transpose(2, 0, 1)
-        scanpaths = from_arrays(x, y, image=names, observer=self.name, viewing=seen)
-        scanpaths["loss"] = _on_fixations(loss)
-        scanpaths["state_loss"] = _on_fixations(state_loss)
-        provenance = json.dumps(json.loads(to_json(self.provenance())))
-        return scanpaths.assign_attrs(provenance=provenance, seed=seed)
+        scanpaths = self._scanpaths(xy.double().cpu().numpy(), names, viewing, seed)
+        return scanpaths.assign(loss=_on_fixations(loss), state_loss=_on_fixations(state_loss))
 
     @property
     def name(self) -> str:

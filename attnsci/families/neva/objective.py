@@ -9,11 +9,11 @@ images of a batch; here both are refused, and looked for again at every validati
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
+import xarray as xr
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -30,7 +30,7 @@ from attnsci.families.neva.scores import (
     outside,
     target_of,
 )
-from attnsci.families.neva.tasks import Classification, Task
+from attnsci.families.neva.tasks import Classification, Task, check_frozen, networks
 from attnsci.provenance import stable_hash, state_hash
 from attnsci.seeds import numpy_generator, torch_generator, torch_seed
 from attnsci.sensors.foveation import Fovea, FoveatedView
@@ -62,6 +62,7 @@ class NeVAObjective:
     """
 
     score = "gain"
+    watch: ClassVar = {"loss beside easier gazes": ("loss", "loss_centre", "loss_random")}
     forward_methods: tuple[str, ...] = ()
 
     def __init__(
@@ -151,18 +152,18 @@ class NeVAObjective:
                 f"A network of the task {self.task.name!r} changed while the policy was trained. "
                 "Give the objective a copy that nothing else uses."
             )
-        found = self._measured(looking(self._gaze(model.module), self.config.n_fixations))
-        loss = _mean(found, "loss")
+        means = self._measured(looking(self._gaze(model.module), self.config.n_fixations))
+        loss = _mean(means, "loss")
         metrics: Metrics = {
             "n": len(self._rows),
             "loss": loss,
             "gain": self._controls["loss_centre"] - loss,
-            "outside": _mean(found, "outside"),
+            "outside": _mean(means, "outside"),
             **self._controls,
         }
-        if "accuracy" in found:
-            metrics["accuracy"] = _mean(found, "accuracy")
-        by_fixation = zip(found["fixation"], found["loss"], strict=True)
+        if "accuracy" in means:
+            metrics["accuracy"] = _mean(means, "accuracy")
+        by_fixation = enumerate(means["loss"].to_numpy())
         return {**metrics, **{f"loss_fixation_{t}": float(value) for t, value in by_fixation}}
 
     def _gaze(self, policy: NeVAPolicy) -> LearnedGaze:
@@ -178,12 +179,12 @@ class NeVAObjective:
             f"loss_{name}": _mean(self._measured(where), "loss") for name, where in controls.items()
         }
 
-    def _measured(self, where: Where) -> pd.DataFrame:
+    def _measured(self, where: Where) -> xr.Dataset:
         device, dtype = self._like
         return after_each_fixation(
             where, self.task, self.validation, self.fovea, rows=self._rows,
             labels=self.config.labels, device=device, dtype=dtype, chunk=self.config.batch_size,
-        )  # fmt: skip
+        ).mean("stimulus")  # fmt: skip
 
     @property
     def _rows(self) -> np.ndarray:
@@ -217,36 +218,10 @@ class NeVAObjective:
         }
 
 
-def networks(task: Task) -> dict[str, nn.Module]:
-    """Return the networks that a task holds, by attribute."""
-    return {name: value for name, value in vars(task).items() if isinstance(value, nn.Module)}
-
-
-def check_frozen(task: Task) -> Task:
-    """Return `task` if none of its networks can change.
-
-    Raises
-    ------
-    InvalidInput
-        If one is in training mode, where it would couple the images of a batch and change its
-        own statistics, or has weights that a step could change.
-    """
-    for name, network in networks(task).items():
-        training = any(module.training for module in network.modules())
-        trainable = any(parameter.requires_grad for parameter in network.parameters())
-        if training or trainable:
-            raise InvalidInput(
-                f"The task's {name} ({type(network).__name__}) "
-                f"{'is in training mode' if training else 'has trainable weights'}; it must stay "
-                "as it is while a policy learns. Call attnsci.families.neva.tasks.frozen on it."
-            )
-    return task
-
-
 def _task_hash(task: Task) -> str:
     return stable_hash({name: state_hash(net.state_dict()) for name, net in networks(task).items()})
 
 
-def _mean(table: pd.DataFrame, column: str) -> float:
+def _mean(means: xr.Dataset, name: str) -> float:
     """Return a mean over fixations; before the first there is none."""
-    return float(table.loc[table["fixation"] > 0, column].mean())
+    return float(means[name].isel(fixation=slice(1, None)).mean())

@@ -1,6 +1,8 @@
 """Photographs to learn looking from: pieces and mirror images of them, as ImageNet is learned."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,13 @@ from PIL import Image
 from torch import Tensor
 
 from attnsci.checks import check_positive
-from attnsci.data.images import Photograph
+from attnsci.data.images import Photograph, read_images
 from attnsci.errors import InvalidInput
 from attnsci.provenance import array_hash
 from attnsci.seeds import numpy_generator
 
 _PIECES = 1
+_TRAIN_BELOW, _VALIDATION_BELOW = 70, 85  # per cent
 _MARGIN = 0.875
 """Share of the shorter side that a piece takes."""
 
@@ -98,6 +101,58 @@ class Photographs:
             "seed": self.seed,
             "checksum": self.checksum,
         }
+
+
+def pieces(
+    images: Sequence[str | Path], split: str, size: tuple[int, int], seed: int = 0
+) -> Photographs:
+    """Return those of one's own photographs that are for training, validation or a test.
+
+    Parameters
+    ----------
+    images : sequence of path-like
+        Photographs, or folders of them.
+    split : {"train", "validation", "test", "all"}
+        The name of a photograph decides; see `part_of`.
+    size : tuple of int
+        Height and width of the pieces, which are square.
+    seed : int
+        Of the pieces.
+
+    Raises
+    ------
+    InvalidInput
+        If none is for that, or the pieces are not square.
+    """
+    height, width = size
+    if height != width:
+        raise InvalidInput(f"Photographs are cut square; --size is {height} {width}.")
+    photographs = list(read_images(images))
+    chosen = [photo for photo in photographs if split in ("all", part_of(photo.name))]
+    if not chosen:
+        raise InvalidInput(
+            f"None of the {len(photographs)} photographs is for {split}: the name of a file "
+            "decides (7 of 10 train, some validate, the rest is left for a test). Give more."
+        )
+    return Photographs(chosen, height, seed=seed, data={"part": split})
+
+
+def part_of(name: str) -> str:
+    """Return "train", "validation" or "test": which part a photograph of this name belongs to.
+
+    The MD5 of the file's stem without leading zeros decides, which for COCO's files is the image
+    id and the rule of its own splits.
+
+    Examples
+    --------
+    >>> part_of("000000000009.jpg") == part_of("9.png")
+    True
+    """
+    stem = name.partition(".")[0].lstrip("0")
+    share = int(hashlib.md5(stem.encode(), usedforsecurity=False).hexdigest(), 16) % 100
+    if share < _TRAIN_BELOW:
+        return "train"
+    return "validation" if share < _VALIDATION_BELOW else "test"
 
 
 def _resized(image: np.ndarray, shorter: int) -> np.ndarray:

@@ -9,10 +9,10 @@ Where a policy looks is learned with `attnsci.families.neva.objective`.
 """
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,15 +21,12 @@ from attnsci.checks import check_positive
 from attnsci.errors import CheckpointError, InvalidInput
 from attnsci.families.neva.draws import noise_generators
 from attnsci.families.neva.policy_config import NeVAPolicyConfig
-from attnsci.gaze import from_arrays
 from attnsci.geometry import Viewing
-from attnsci.models.images import check_images
+from attnsci.models.looking.base import Looker
 from attnsci.provenance import from_json, state_hash, to_json
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from attnsci.models.weights import Pretrained
 
 REACH = 2.5
@@ -150,7 +147,7 @@ def follow(
         yield xy, seen
 
 
-class LearnedGaze:
+class LearnedGaze(Looker):
     """Looks at images with a trained policy.
 
     Parameters
@@ -218,67 +215,18 @@ class LearnedGaze:
         """What the observer is called."""
         return " ".join(["NeVA policy", self.task]).strip()
 
-    def look(
-        self,
-        images: Tensor,
-        n_fixations: int = 10,
-        *,
-        image: Sequence[str] | None = None,
-        seed: int = 0,
-        viewing: Viewing | None = None,
-    ) -> "xr.Dataset":
-        """Return the scanpaths.
-
-        Parameters
-        ----------
-        images : Tensor, shape (N, C, H, W), float in [0, 1]
-        n_fixations : int
-        image : sequence of str, length N, optional
-            Names; "0", "1", … if not given.
-        seed : int
-            Of the noise, where the fovea has some; a stream an image.
-        viewing : Viewing, optional
-            Geometry, in pixels of `images`.
-
-        Returns
-        -------
-        xarray.Dataset
-            The container of `attnsci.gaze`, one scanpath an image.
-
-        Raises
-        ------
-        InvalidInput
-            If images are no numbers in [0, 1], or have another number of channels.
-        """
-        check_positive("n_fixations", n_fixations, integer=True)
-        names = check_images(images, image)
-        height, width = images.shape[-2:]
-        seen = viewing or Viewing(float(width), float(height))
-        if (seen.width_px, seen.height_px) != (width, height):
-            raise InvalidInput(
-                f"viewing is of {seen.width_px:g}×{seen.height_px:g} pixels and the images are "
-                f"{width}×{height}."
-            )
-        xy = torch.cat(
-            [
-                self._paths(
-                    images[i : i + self.chunk], names[i : i + self.chunk], n_fixations, seed
-                )
-                for i in range(0, len(images), self.chunk)
-            ]
-        )
-        at = xy.double().cpu().numpy()
-        scanpaths = from_arrays(
-            at[..., 0], at[..., 1], image=names, observer=self.name, viewing=seen
-        )
-        record = json.loads(to_json(self.provenance()))
-        return scanpaths.assign_attrs(provenance=json.dumps(record), seed=seed)
-
     @torch.no_grad()
-    def _paths(self, images: Tensor, names: list[str], n_fixations: int, seed: int) -> Tensor:
-        """Return fixations (N, T, 2)."""
-        view = FoveatedView(images, self.fovea, noise_generators(names, seed))
-        return torch.stack([xy for xy, _ in follow(self.policy, view, n_fixations)], 1)
+    def _fixations(
+        self, images: Tensor, names: list[str], n_fixations: int, viewing: Viewing, seed: int
+    ) -> np.ndarray:
+        # Where the fovea has noise, every image has a stream of its own.
+        parts = []
+        for start in range(0, len(images), self.chunk):
+            rows = slice(start, start + self.chunk)
+            view = FoveatedView(images[rows], self.fovea, noise_generators(names[rows], seed))
+            steps = [xy for xy, _ in follow(self.policy, view, n_fixations)]
+            parts.append(torch.stack(steps, 1))
+        return torch.cat(parts).double().cpu().numpy()
 
     def provenance(self) -> dict[str, Any]:
         """Return what is needed to look in the same way again."""

@@ -13,7 +13,7 @@ Head = Literal["soft-argmax", "tanh", "clamped"]
 class NeVAPolicyConfig:
     """A small convolutional network and the head that makes a position of its maps.
 
-    The defaults are for photographs of 224 pixels; `DIGITS` is for the digits of 56.
+    The defaults are for photographs of 224 pixels.
     """
 
     head: Head = "soft-argmax"
@@ -68,11 +68,3 @@ class NeVAPolicyConfig:
                 (side + 2 * padding - kernel) // stride + 1 for side in (height, width)
             )
         return height, width
-
-
-DIGITS = NeVAPolicyConfig(channels=1, widths=(16, 32, 32), strides=(2, 2, 1), size=(56, 56))
-"""14,497 weights, for digits on a canvas of 56 pixels."""
-DIGITS_FLAT = NeVAPolicyConfig(
-    head="clamped", channels=1, widths=(16, 32, 32), strides=(2, 2, 2), size=(56, 56)
-)
-"""28,210 weights: the published code's "simple" policy at that size."""

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal, get_args
 
 from attnsci.checks import check_option, check_positive
-from attnsci.families.neva.policy_config import DIGITS, NeVAPolicyConfig
+from attnsci.families.neva.policy_config import NeVAPolicyConfig
 
 Through = Literal["one", "all"]
 Labels = Literal["own", "given"]
@@ -41,7 +41,5 @@ class NeVATraining:
         check_option("labels", self.labels, get_args(Labels))
 
 
-DIGIT_RECIPE = NeVATraining(
-    DIGITS, n_fixations=4, labels="given", batch_size=64, validation_images=1000
-)
-"""For the digits of `attnsci.families.neva.digits`."""
+PRESETS = {"photographs": NeVATraining(NeVAPolicyConfig(size=(160, 160)))}
+"""By name: for photographs, seen at 160 pixels."""

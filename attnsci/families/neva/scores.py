@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
+import xarray as xr
 from torch import Tensor
 from torch.nn import functional
 
@@ -103,7 +103,7 @@ def after_each_fixation(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     chunk: int = 16,
-) -> pd.DataFrame:
+) -> xr.Dataset:
     """Measure a task after each fixation, on pictures as for a test.
 
     Parameters
@@ -125,16 +125,16 @@ def after_each_fixation(
 
     Returns
     -------
-    pandas.DataFrame
-        One row a ``fixation``, counted from 1; row 0 is what is seen before the first. Columns
-        ``loss``, ``outside`` (share of the fixations that are not on the image; NaN in row 0)
-        and, for classification, ``accuracy``: means over pictures.
+    xarray.Dataset
+        ``loss``, ``outside`` (whether the fixation is off the image; NaN before the first) and,
+        for classification, ``accuracy``, on (stimulus, fixation). Fixations count from 1; at 0
+        stands what is seen before the first.
     """
     fovea = dataclasses.replace(fovea, noise=0.0)
     chosen = np.arange(len(pictures)) if rows is None else rows
-    parts = [chosen[start : start + chunk] for start in range(0, len(chosen), chunk)]
-    scores = []
-    for part in parts:
+    parts = []
+    for start in range(0, len(chosen), chunk):
+        part = chosen[start : start + chunk]
         images, given = pictures.batch(part, None)
         images = images.to(device, dtype)
         target = target_of(task, images, None if given is None else given.to(device), labels)
@@ -142,15 +142,19 @@ def after_each_fixation(
         xy = check_shape("fixations", where(images, names), (len(part), "T", 2))
         view = FoveatedView(images, fovea)
         memory = view.blank()
-        rows_here = [_scores(task, view.perceive(memory), target, names)]
+        steps = [_scores(task, view.perceive(memory), target, names)]
+        steps[0]["outside"] = torch.full((len(part),), torch.nan)
         for t in range(xy.shape[1]):
             memory = view.add(view.keep(memory), view.mask(xy[:, t]))
-            rows_here.append(_scores(task, view.perceive(memory), target, names))
-            rows_here[-1]["outside"] = outside(xy[:, t], view.size)
-        scores.append([{name: v.double().sum() for name, v in row.items()} for row in rows_here])
-    sums = [pd.DataFrame(each).map(float) for each in scores]
-    table = sum(sums[1:], sums[0]) / len(chosen)
-    return table.rename_axis("fixation").reset_index()
+            steps.append(_scores(task, view.perceive(memory), target, names))
+            steps[-1]["outside"] = outside(xy[:, t], view.size)
+        stacked = {
+            name: torch.stack([step[name].double().cpu() for step in steps], 1).numpy()
+            for name in steps[0]
+        }
+        parts.append({name: (("stimulus", "fixation"), part) for name, part in stacked.items()})
+    whole = xr.concat([xr.Dataset(part) for part in parts], "stimulus")
+    return whole.assign_coords(stimulus=chosen, fixation=np.arange(whole.sizes["fixation"]))
 
 
 def outside(xy: Tensor, size: tuple[int, int]) -> Tensor:

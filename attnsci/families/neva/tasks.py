@@ -33,6 +33,11 @@ def frozen(model: nn.Module) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
+def networks(task: Any) -> dict[str, nn.Module]:
+    """Return the networks that a task holds, by attribute."""
+    return {name: value for name, value in vars(task).items() if isinstance(value, nn.Module)}
+
+
 def check_frozen(task: Any) -> None:
     """Check that a task's networks are as `frozen` leaves them; they may have been changed since.
 
@@ -41,9 +46,7 @@ def check_frozen(task: Any) -> None:
     InvalidInput
         If a network is in training mode or has trainable parameters.
     """
-    for name, model in vars(task).items():
-        if not isinstance(model, nn.Module):
-            continue
+    for name, model in networks(task).items():
         training = any(module.training for module in model.modules())
         if training or any(each.requires_grad for each in model.parameters()):
             state = "in training mode" if training else "trainable"

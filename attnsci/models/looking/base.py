@@ -1,7 +1,7 @@
-"""What every model that looks without a task shares: checks, random streams, the container."""
+"""What every model that looks shares: checks, geometry, the container, who looked and how."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Looker(abc.ABC):
-    """Looks at one image after another, so that neighbours in a batch change nothing."""
+    """Looks at images; what it returns says who looked and how."""
 
     @property
     @abc.abstractmethod
@@ -32,15 +32,10 @@ class Looker(abc.ABC):
         """Return what is needed to look in the same way again."""
 
     @abc.abstractmethod
-    def _path(
-        self,
-        picture: Tensor,
-        name: str,
-        n_fixations: int,
-        viewing: Viewing,
-        rng: np.random.Generator,
+    def _fixations(
+        self, images: Tensor, names: list[str], n_fixations: int, viewing: Viewing, seed: int
     ) -> np.ndarray:
-        """Return the fixations (n_fixations, 2) as x and y on a picture (C, H, W)."""
+        """Return the fixations (N, n_fixations, 2) as x and y on images (N, C, H, W)."""
 
     def look(
         self,
@@ -78,22 +73,63 @@ class Looker(abc.ABC):
             If `n_fixations` is less than 1, an image is no picture, names are doubled, or the
             viewing is of another size; the message names the image.
         """
-        check_positive("n_fixations", n_fixations, integer=True)
-        names = check_images(images, image)
-        seen = viewing_of_images(images, viewing)
-        paths = np.stack([
-            self._path(picture, name, n_fixations, seen, stream(self.name, seed, name))
+        names, seen = to_look_at(images, n_fixations, image, viewing)
+        xy = self._fixations(images, names, n_fixations, seen, seed)
+        return self._scanpaths(xy, names, seen, seed)
+
+    def _scanpaths(
+        self,
+        xy: np.ndarray,
+        names: list[str],
+        viewing: Viewing,
+        seed: int,
+        duration: np.ndarray | None = None,
+        observer: list[str] | None = None,
+    ) -> "xr.Dataset":
+        """Return fixations (N, T, 2) as the container, with who looked and how."""
+        scanpaths = from_arrays(
+            xy[..., 0], xy[..., 1], duration, image=names, observer=observer or self.name,
+            viewing=viewing,
+        )  # fmt: skip
+        return scanpaths.assign_attrs(provenance=to_json(self.provenance()), seed=seed)
+
+
+class ImageLooker(Looker):
+    """Looks at one image after another, so that neighbours in a batch change nothing."""
+
+    @abc.abstractmethod
+    def _path(
+        self,
+        picture: Tensor,
+        name: str,
+        n_fixations: int,
+        viewing: Viewing,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """Return the fixations (n_fixations, 2) as x and y on a picture (C, H, W)."""
+
+    def _fixations(
+        self, images: Tensor, names: list[str], n_fixations: int, viewing: Viewing, seed: int
+    ) -> np.ndarray:
+        return np.stack([
+            self._path(picture, name, n_fixations, viewing, stream(self.name, seed, name))
             for picture, name in zip(images, names, strict=True)
         ])  # fmt: skip
-        found = from_arrays(
-            paths[..., 0], paths[..., 1], image=names, observer=self.name, viewing=seen
-        )
-        return described(found, self.provenance(), seed)
 
 
-def stream(model: str, seed: int, image: str) -> np.random.Generator:
-    """Return the generator of an image; no two models share theirs."""
-    return numpy_generator(seed, int(stable_hash([model, image]), 16))
+def to_look_at(
+    images: Tensor, n_fixations: int, image: Sequence[str] | None, viewing: Viewing | None
+) -> tuple[list[str], Viewing]:
+    """Return the names of images (N, C, H, W) and their geometry; see `Looker.look`.
+
+    Raises
+    ------
+    InvalidInput
+        If these are no images, `n_fixations` is no number of fixations, or `viewing` is of
+        another size.
+    """
+    check_positive("n_fixations", n_fixations, integer=True)
+    return check_images(images, image), viewing_of_images(images, viewing)
 
 
 def viewing_of_images(images: Tensor, viewing: Viewing | None) -> Viewing:
@@ -114,6 +150,6 @@ def viewing_of_images(images: Tensor, viewing: Viewing | None) -> Viewing:
     return seen
 
 
-def described(scanpaths: "xr.Dataset", facts: Mapping[str, Any], seed: int) -> "xr.Dataset":
-    """Return scanpaths that say which model made them."""
-    return scanpaths.assign_attrs(provenance=to_json(facts), seed=seed)
+def stream(model: str, seed: int, image: str) -> np.random.Generator:
+    """Return the generator of an image; no two models share theirs."""
+    return numpy_generator(seed, int(stable_hash([model, image]), 16))

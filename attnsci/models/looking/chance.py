@@ -8,10 +8,10 @@ from torch import Tensor
 
 from attnsci.checks import check_positive
 from attnsci.geometry import Viewing
-from attnsci.models.looking.base import Looker
+from attnsci.models.looking.base import ImageLooker
 
 
-class UniformLooker(Looker):
+class UniformLooker(ImageLooker):
     """Fixates anywhere on the image.
 
     Examples
@@ -39,7 +39,7 @@ class UniformLooker(Looker):
         return rng.random((n_fixations, 2)) * [viewing.width_px, viewing.height_px]
 
 
-class CentreLooker(Looker):
+class CentreLooker(ImageLooker):
     """Fixates near the centre: a Gaussian, cut at the image's border.
 
     Parameters

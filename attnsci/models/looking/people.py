@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from attnsci.checks import check_positive, nearest
+from attnsci.checks import nearest
 from attnsci.errors import InvalidInput
-from attnsci.gaze import frame_sizes, from_arrays, validate
+from attnsci.gaze import frame_sizes, validate
 from attnsci.geometry import Viewing
-from attnsci.models.images import check_images
-from attnsci.models.looking.base import Looker, described, stream, viewing_of_images
+from attnsci.models.looking.base import ImageLooker, Looker, stream, to_look_at
 from attnsci.provenance import array_hash
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-class CentreBiasLooker(Looker):
+class CentreBiasLooker(ImageLooker):
     """Fixates where people fixated on other images: independent draws, without their order.
 
     Positions are taken relative to the image's sides. Fixations outside their image are left out.
@@ -77,7 +76,7 @@ class CentreBiasLooker(Looker):
         return self._xy[drawn] * ([viewing.width_px, viewing.height_px] / self._frame[drawn])
 
 
-class HumanLooker:
+class HumanLooker(Looker):
     """One person's own scanpath on each image: the human ceiling, one against the rest.
 
     Observers keep their names, and scanpaths their durations, so that a comparison can leave the
@@ -148,16 +147,22 @@ class HumanLooker:
         InvalidInput
             If nobody saw an image; the message names it. See also `Looker.look`.
         """
-        check_positive("n_fixations", n_fixations, integer=True)
-        names = check_images(images, image)
-        seen = viewing_of_images(images, viewing)
-        rows = np.array([self._row(name, seed) for name in names])
-        xy = self._xy[rows, :n_fixations] * ([seen.width_px, seen.height_px] / self._frame[rows])
-        found = from_arrays(
-            xy[..., 0], xy[..., 1], self._people["duration"].to_numpy()[rows, :n_fixations],
-            image=names, observer=self._people["observer"].to_numpy()[rows].tolist(), viewing=seen,
-        )  # fmt: skip
-        return described(found, self.provenance(), seed)
+        names, seen = to_look_at(images, n_fixations, image, viewing)
+        rows = self._rows(names, seed)
+        xy = self._fixations(images, names, n_fixations, seen, seed)
+        duration = self._people["duration"].to_numpy()[rows, :n_fixations]
+        observer = self._people["observer"].to_numpy()[rows].tolist()
+        return self._scanpaths(xy, names, seen, seed, duration, observer)
+
+    def _fixations(
+        self, images: Tensor, names: list[str], n_fixations: int, viewing: Viewing, seed: int
+    ) -> np.ndarray:
+        rows = self._rows(names, seed)
+        scale = [viewing.width_px, viewing.height_px] / self._frame[rows]
+        return self._xy[rows, :n_fixations] * scale
+
+    def _rows(self, names: list[str], seed: int) -> np.ndarray:
+        return np.array([self._row(name, seed) for name in names])
 
     def _row(self, name: str, seed: int) -> int:
         """Return the scanpath drawn for an image."""

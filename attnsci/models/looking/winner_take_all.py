@@ -15,7 +15,7 @@ from attnsci.checks import (
 )
 from attnsci.errors import InvalidInput
 from attnsci.geometry import Viewing
-from attnsci.models.looking.base import Looker
+from attnsci.models.looking.base import ImageLooker
 from attnsci.models.looking.saliency import SALIENCY, Saliency
 from attnsci.sensors.foveation import mask
 
@@ -23,7 +23,7 @@ INHIBITIONS = {"disc": 1 / 6, "gaussian": 1 / 12}
 """Shapes, with their extent where none is given, as a share of the image's shorter side."""
 
 
-class WinnerTakeAll(Looker):
+class WinnerTakeAll(ImageLooker):
     """Fixates the most salient place, then the next one that is not inhibited.
 
     A fixation's priority is the saliency, stretched to [0, 1] over the image, minus the

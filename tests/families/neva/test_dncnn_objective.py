@@ -11,8 +11,9 @@ from torch import nn
 
 from attnsci.data.images import Photograph, load_images
 from attnsci.errors import CheckpointError, InvalidInput
-from attnsci.families.neva.dncnn_objective import DnCNNObjective, Pieces, evaluate, part_of
+from attnsci.families.neva.dncnn_objective import DnCNNObjective, Pieces, evaluate
 from attnsci.families.neva.dncnn_recipes import DnCNNTraining
+from attnsci.families.neva.photographs import part_of
 from attnsci.families.zoo import load_model
 from attnsci.models.weights import load_weights
 from attnsci.training.configs import TrainerConfig

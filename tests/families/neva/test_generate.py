@@ -3,9 +3,16 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from attnsci import cli
+from attnsci.families.neva import generate
+from attnsci.families.neva.clip import ImageText
+from attnsci.families.neva.evaluate import GAIN, LOSS
+from attnsci.families.neva.photographs import part_of
+from attnsci.families.zoo import load_model
+from attnsci.recording.datasets import open_dataset
 
 
 def run(line, capsys):
@@ -109,20 +116,73 @@ def test_tasks_with_a_network(folder, tmp_path, capsys, task):
     assert len(pd.read_csv(tmp_path / "out" / "scanpaths.csv")) == 2
 
 
-def test_a_gaze_is_trained_on_a_folder_and_used(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for number in range(12):
-        pixels = rng.integers(0, 255, (40, 48, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(photos / f"{number}.png")
-    line = (
-        f"scanpath train {photos} --size 32 32 --n-fixations 2 --batch-size 4 "
-        f"--max-steps 3 --device cpu --out {tmp_path}/run"
+class Colours(torch.nn.Module):
+    """Images and names of colours in one space."""
+
+    def __init__(self):
+        super().__init__()
+        self.unit = torch.nn.Parameter(torch.ones(()))
+
+    def encode_image(self, images):
+        return self.unit * images.square().mean((2, 3))
+
+    def encode_text(self, tokens):
+        return self.unit * torch.eye(3)[tokens.cpu()]
+
+
+def test_a_caption_is_looked_for_with_ones_own_clip(tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def load(architecture, weights):
+        asked.append((architecture, weights))
+        return ImageText(
+            Colours(), lambda texts: torch.tensor(["red", "green"].index(texts[0]))[None],
+            mean=(0, 0, 0), sd=(1, 1, 1),
+        )  # fmt: skip
+
+    monkeypatch.setattr(generate, "load_open_clip", load)
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    stripes = np.where(np.arange(16) % 2, 255, 0)[:, None]  # which a blur dims
+    pixels[8:24, 8:24, 0], pixels[40:56, 40:56, 1] = stripes, stripes
+    Image.fromarray(pixels).save(tmp_path / "colours.png")
+    for caption, place in (("red", 16), ("green", 48)):
+        line = (
+            f"scanpath generate {tmp_path}/colours.png --task caption --caption {caption} --clip "
+            f"{tmp_path}/w.pt --fixations 1 --side 64 --no-animate --out {tmp_path}/{caption}"
+        )
+        code, _, err = run(line, capsys)
+        assert code == 0, err
+        first = pd.read_csv(tmp_path / caption / "scanpaths.csv").iloc[0]
+        assert first["x"] == pytest.approx(place, abs=13)
+        assert first["y"] == pytest.approx(place, abs=13)
+    assert asked[0] == ("RN50", tmp_path / "w.pt")
+    code, _, err = run(f"scanpath generate {tmp_path}/colours.png --task caption", capsys)
+    assert code == 1 and "--caption go together" in err
+    code, _, err = run(
+        f"scanpath generate {tmp_path}/colours.png --task caption --caption red", capsys
     )
-    code, out, err = run(line, capsys)
+    assert code == 1 and "--clip" in err
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(24):
+        pixels = rng.integers(0, 255, (120, 130, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+TRAIN = "--size 32 32 --n-fixations 2 --batch-size 4 --max-steps 3 --device cpu"
+
+
+def test_a_gaze_is_trained_on_a_folder_evaluated_and_used(photographs, tmp_path, capsys):
+    photos = photographs
+    code, out, err = run(f"train neva {photos} {TRAIN} --out {tmp_path}/run", capsys)
     assert code == 0, err
-    assert "held-out photographs" in out
+    assert "Validation: gain" in out and (tmp_path / "run" / "training.png").exists()
     weights = tmp_path / "run" / "best.safetensors"
     code, _, err = run(
         f"scanpath generate {photos}/1.png --model policy --weights {weights} --fixations 3 "
@@ -131,5 +191,34 @@ def test_a_gaze_is_trained_on_a_folder_and_used(tmp_path, capsys):
     )
     assert code == 0, err
     assert len(pd.read_csv(tmp_path / "looks" / "scanpaths.csv")) == 3
-    code, _, err = run(f"scanpath train {photos}/1.png --out {tmp_path}/other", capsys)
+    code, _, err = run(f"train neva {photos}/1.png --out {tmp_path}/other", capsys)
     assert code == 1 and "the name of a file decides" in err
+    line = f"evaluate neva {photos} --model {weights} --fixations 2 --device cpu"
+    code, out, err = run(f"{line} --out {tmp_path}/worth", capsys)
+    assert code == 0, err
+    table = pd.read_csv(tmp_path / "worth" / "gaze.csv")
+    n = sum(part_of(path.name) == "test" for path in photos.iterdir())
+    assert (table["n"] == n).all() and table["n_of"].eq("photographs").all()
+    worth = table.set_index(["quantity", "gaze"])["estimate"]
+    for easier in ("centre", "random"):  # on the very same photographs
+        saved = worth[LOSS, easier] - worth[LOSS, "learned"]
+        assert worth[GAIN, f"learned, against {easier}"] == pytest.approx(saved)
+    looks = open_dataset(tmp_path / "worth" / "responses.zarr")
+    assert dict(looks.sizes) == {"gaze": 3, "stimulus": n, "fixation": 3}
+    first = looks.isel(fixation=0)["loss"]
+    assert (first == first.sel(gaze="centre")).all()  # before a look all see the same
+    mean = looks["loss"].isel(fixation=slice(1, None)).sel(gaze="random").mean()
+    assert worth[LOSS, "random"] == pytest.approx(float(mean))
+    code, _, err = run(f"evaluate neva {photos}/1.png --split validation", capsys)
+    assert code == 1 and "the name of a file decides" in err
+
+
+def test_a_denoiser_is_trained_on_a_folder(photographs, tmp_path, capsys):
+    code, out, err = run(
+        f"train neva-denoiser {photographs} --crop 32 --batch-size 2 --batches-per-epoch 2 "
+        f"--validation-crops 4 --max-steps 2 --epochs 1 --device cpu --out {tmp_path}/run",
+        capsys,
+    )
+    assert code == 0, err
+    assert "Validation: psnr" in out
+    assert type(load_model(tmp_path / "run" / "best.safetensors").model).__name__ == "DnCNN"

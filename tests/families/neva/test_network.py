@@ -30,7 +30,7 @@ def _load(path: Path):
     return module
 
 
-REF = _load(Path(__file__).parents[2] / "benchmarks" / "neva_reference.py")
+REF = _load(Path(__file__).parents[3] / "benchmarks" / "neva_reference.py")
 
 
 def _network(channels: int = 2, dtype: torch.dtype = torch.float64) -> nn.Module:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from attnsci.errors import InvalidInput
+from attnsci.families.neva.task_networks import task_of
 from attnsci.families.neva.tasks import (
     BlurEnergy,
     Classification,
@@ -135,3 +136,10 @@ def test_fast_forwards_are_in_bfloat16_only_where_asked():
     for enabled, dtype in ((True, torch.bfloat16), (False, torch.float32)):
         with fast_forwards(enabled, torch.device("cpu")):
             assert linear(torch.rand(1, 2)).dtype == dtype
+
+
+def test_tasks_that_come_with_their_networks():
+    assert isinstance(task_of("classification"), Classification)
+    assert isinstance(task_of("reconstruction"), Reconstruction)
+    with pytest.raises(InvalidInput, match="'juggling'"):
+        task_of("juggling")
