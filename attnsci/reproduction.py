@@ -9,7 +9,7 @@ from attnsci.checks import check_known, check_option
 from attnsci.errors import DatasetNotFound, InvalidInput
 from attnsci.families.registry import entries, load
 from attnsci.files import claim
-from attnsci.papers.paper import Request, ScaleName
+from attnsci.papers.paper import Drawn, Request, ScaleName
 from attnsci.training.configs import Device, Source
 
 
@@ -90,6 +90,7 @@ def reproduce(
             print(f"attnsci: {name} is left out: {lack}", file=sys.stderr)
             continue
         with claim(request.out):
-            written = run_paper(paper, request)
+            drawn = isinstance(paper, Drawn)
+            written = paper.reproduce(request) if drawn else run_paper(paper, request)
         tables += [path for path in written if path.name == "results.md"]
     return tables

@@ -15,7 +15,7 @@ from attnsci.data.noisy_stimuli import DistantDigits
 from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, Share, cells, row, tabled
 from attnsci.experiments.same_scenes import ACCURACY, Rivals
-from attnsci.recording.collect import collect
+from attnsci.recording.responses import collect
 from attnsci.statistics.estimates import bootstrap_mean
 from attnsci.statistics.proportions import accuracy, base_rate
 
@@ -48,7 +48,7 @@ def contrast_benchmark(
     seed : int
         Of the bootstrap.
     **how
-        Of `attnsci.recording.collect.collect`: ``store``, ``batch_size``, ``progress`` …
+        Of `attnsci.recording.responses.collect`: ``store``, ``batch_size``, ``progress`` …
 
     Returns
     -------

@@ -28,7 +28,7 @@ def one_sight(responses: xr.Dataset, *, seed: int, **factors: Any) -> Outcome:
     Parameters
     ----------
     responses : xarray.Dataset
-        Of `attnsci.recording.collect.collect`: ``loss`` and ``prediction`` of every stimulus, and
+        Of `attnsci.recording.responses.collect`: ``loss`` and ``prediction`` of every stimulus, and
         its ``label``.
     seed : int
         Of resampling.

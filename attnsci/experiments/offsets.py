@@ -19,7 +19,7 @@ from attnsci.data.offset_scenes import Scene
 from attnsci.data.stimuli import Stimuli
 from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, Share, cells, row, tabled, word
-from attnsci.recording.collect import Ask, Response, classifier, collect
+from attnsci.recording.responses import Ask, Response, classifier, collect
 from attnsci.statistics.proportions import base_rate
 
 HALF_WIDTH, PROFILE = "half-height radius (px)", "accuracy by eccentricity"
@@ -139,7 +139,7 @@ def answers_by_offset(ask: Ask | nn.Module, stimuli: OffsetDigits, **how: Any) -
         Answers ``logits`` or ``prediction``; any network from images to logits does.
     stimuli : OffsetDigits
     **how
-        Of `attnsci.recording.collect.collect`: ``store``, ``batch_size``, ``progress`` …
+        Of `attnsci.recording.responses.collect`: ``store``, ``batch_size``, ``progress`` …
 
     Returns
     -------

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attnsci.errors import InvalidInput
 from attnsci.experiments.outcome import Outcome, row, tabled
-from attnsci.recording.collect import Response, Stimuli, classifier, collect
+from attnsci.recording.responses import Response, Stimuli, classifier, collect
 from attnsci.statistics.estimates import bootstrap
 from attnsci.statistics.significance import wilson
 
@@ -91,7 +91,7 @@ def recognition(
     n_of : str
         What stimuli are called.
     **how
-        Of `attnsci.recording.collect.collect`: ``store``, ``batch_size``, ``progress`` …
+        Of `attnsci.recording.responses.collect`: ``store``, ``batch_size``, ``progress`` …
 
     Returns
     -------

@@ -64,6 +64,9 @@ FAMILIES: dict[str, Family] = {
                 "object_attention.config:ObjectAttentionConfig",
             ),
         },
+        readers=dict.fromkeys(
+            (".pt", ".pth"), "object_attention.reference:load_object_attention"
+        ),
         recipes={
             "object-attention": Recipe(
                 "object_attention.recipes:PRESETS", "object_attention.objective:GatingObjective",
@@ -79,7 +82,10 @@ FAMILIES: dict[str, Family] = {
             "evaluate": {"object-attention": "object_attention.commands:Evaluate"},
             "record": {"object-attention": "object_attention.commands:Record"},
         },
-        papers={"object-attention": "object_attention.paper:reproduce"},
+        papers={
+            "object-attention": "object_attention.paper:PAPER",
+            "object-attention-coco": "object_attention.coco_paper:PAPER",
+        },
     ),
     "neva": Family(
         networks={

@@ -112,6 +112,22 @@ class Paper:
     lacks: Callable[[Request], str] = _nothing
 
 
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """A paper that draws itself, and is not yet declared as a `Paper`.
+
+    Attributes
+    ----------
+    reproduce : callable
+        From a request to the files that it writes, ``results.md`` among them.
+    lacks : callable
+        As for `Paper`.
+    """
+
+    reproduce: Callable[[Request], list[Path]]
+    lacks: Callable[[Request], str] = _nothing
+
+
 @dataclasses.dataclass
 class Run:
     """One run of a paper: what was asked for, and what it has left so far."""

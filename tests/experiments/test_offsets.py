@@ -19,7 +19,7 @@ from attnsci.experiments.offsets import (
     answers_by_offset,
     visual_field,
 )
-from attnsci.recording.collect import classifier
+from attnsci.recording.responses import classifier
 
 
 @pytest.fixture(scope="module")

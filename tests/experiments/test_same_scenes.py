@@ -8,7 +8,7 @@ from attnsci.data.digits import load_mnist
 from attnsci.data.noisy_stimuli import NoisyScenes
 from attnsci.errors import InvalidInput
 from attnsci.experiments.same_scenes import advantage, recognition
-from attnsci.recording.collect import classifier
+from attnsci.recording.responses import classifier
 
 
 def constant(digit, images=None):

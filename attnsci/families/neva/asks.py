@@ -14,7 +14,7 @@ from attnsci.families.neva.network import NeVA
 from attnsci.families.neva.stimuli import Pictures
 from attnsci.families.neva.tasks import Classification
 from attnsci.provenance import to_json
-from attnsci.recording.collect import Response
+from attnsci.recording.responses import Response
 from attnsci.sensors.foveation import Fovea, FoveatedView
 
 

@@ -46,7 +46,7 @@ from attnsci.families.neva.tasks import BlurEnergy, Classification
 from attnsci.families.zoo import load_model
 from attnsci.papers.paper import Paper, Run, Say, ScaleName, Step
 from attnsci.provenance import array_hash, state_hash
-from attnsci.recording.collect import collect
+from attnsci.recording.responses import collect
 
 DENOISER, POLICY = "dncnn-foveated", "neva-policy-classification"
 EXAMPLE = "coffee"

@@ -37,12 +37,12 @@ from attnsci.families.object_attention.paper import DISTRACTOR, gallery_examples
 from attnsci.families.zoo import load_model, pretrained_names
 from attnsci.models.weights import Pretrained
 from attnsci.papers.output import save_results, save_table
+from attnsci.papers.paper import Drawn, Request
 from attnsci.papers.steps import announced
 from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import style
 from attnsci.provenance import state_hash
 from attnsci.recording.datasets import save_dataset
-from attnsci.reproduction import Request
 from attnsci.training.configs import fast_trainer
 from attnsci.training.report import train_and_draw
 
@@ -118,7 +118,7 @@ def photographs_of(request: Request) -> tuple[Path, Path]:
         if all(path.exists() for path in found):
             return found
     raise DatasetNotFound(
-        "The task coco needs photographs of two objects, and none are on this machine. Give "
+        "This paper needs photographs of two objects, and none are on this machine. Give "
         "--images DIR --annotations FILE (COCO's format, with masks), or get COCO's validation "
         "set: attnsci datasets get coco-2017-val --accept"
     )
@@ -130,7 +130,7 @@ def reproduce(request: Request) -> list[Path]:
     Parameters
     ----------
     request : Request
-        Its files go to ``out/coco``. Networks that say what they were trained on are shown
+        Networks that say what they were trained on are shown
         photographs that they never saw, by `attnsci.data.split_of`; others (the published
         checkpoint) are shown all.
 
@@ -147,7 +147,7 @@ def reproduce(request: Request) -> list[Path]:
         If there are no networks for photographs.
     """
     images, annotations = photographs_of(request)
-    scale, out, device = SCALES[request.scale], request.out / "coco", pick_device(request.device)
+    scale, out, device = SCALES[request.scale], request.out, pick_device(request.device)
     networks = _networks(request, images, annotations)
     label = f"object-attention, photographs, {request.scale} scale"
     everything = [
@@ -176,10 +176,12 @@ def reproduce(request: Request) -> list[Path]:
         )
         for shown in everything
     ]
-    steps = [_side_by_side, _maps, _categories, _tuning]
-    for step in announced(steps, label):
+    steps = {
+        "side by side": _side_by_side, "maps": _maps, "categories": _categories, "tuning": _tuning,
+    }  # fmt: skip
+    for step in announced(list(steps), label):
         with torch.random.fork_rng(devices=[]), style():
-            written += step(main, request, tables, facts)
+            written += steps[step](main, request, tables, facts)
     written += [save_table(table, out / f"{name}.csv") for name, table in tables.items()]
     caption = (
         f"Scale: {request.scale}. Photographs: {main.pairs.annotations} (checksum "
@@ -193,7 +195,7 @@ def reproduce(request: Request) -> list[Path]:
 
 def _networks(request: Request, images: Path, annotations: Path) -> dict[str, Pretrained]:
     names = [_train(request, images, annotations)] if request.train else []
-    names = names or list(request.weights if request.task == "coco" else ())
+    names = names or list(request.weights)
     names = names or [name for name in pretrained_names() if name.startswith("coco-")]
     if not names:
         raise InvalidInput(
@@ -204,7 +206,7 @@ def _networks(request: Request, images: Path, annotations: Path) -> dict[str, Pr
     for path in names:
         network = load_network(path)
         if network.model.config.channels[0] != 3:
-            raise InvalidInput(f"{path} reads grey images; --task coco needs one for colour.")
+            raise InvalidInput(f"{path} reads grey images; photographs need one for colour.")
         if name_of(network, path) in found:
             raise InvalidInput(f"Two networks are called {name_of(network, path)}; give one.")
         found[name_of(network, path)] = network
@@ -287,7 +289,7 @@ def _side_by_side(
     main: _Shown, request: Request, tables: dict[str, pd.DataFrame], facts: Mapping[str, Any]
 ) -> list[Path]:
     """Examples and gates of digits beside those of photographs, as the paper has them."""
-    out, device = request.out / "coco", next(main.network.model.parameters()).device
+    out, device = request.out, next(main.network.model.parameters()).device
     digits = load_model(DIGITS)
     digits.model.to(device)
     scenes = DigitScenes(load_mnist("test", "bundled"), seed=request.seed, device=device)
@@ -312,7 +314,7 @@ def _maps(
     main: _Shown, request: Request, tables: dict[str, pd.DataFrame], facts: Mapping[str, Any]
 ) -> list[Path]:
     """Where inhibition lies, which class is taken for which, and the scores' controls."""
-    out = request.out / "coco"
+    out = request.out
     counts = experiments.confusion(main.data, main.pairs.classes)
     tables["confusion"] = counts.to_dataframe().reset_index()
     scores = tables["scores"]
@@ -332,14 +334,14 @@ def _categories(
     tables["category_levels"] = levels
     if len(units):
         tables["category_units"] = units
-    return save_figure(figures.draw_categories(units, levels), request.out / "coco" / "categories")
+    return save_figure(figures.draw_categories(units, levels), request.out / "categories")
 
 
 def _tuning(
     main: _Shown, request: Request, tables: dict[str, pd.DataFrame], facts: Mapping[str, Any]
 ) -> list[Path]:
     """Orientation tuning of every level, the bar attended and not."""
-    model, scale, out = main.network.model, SCALES[request.scale], request.out / "coco"
+    model, scale, out = main.network.model, SCALES[request.scale], request.out
     bundled = load_mnist("train", "bundled")
     bars = BarScenes(
         bundled.images[np.flatnonzero(bundled.index == DISTRACTOR)[0]],
@@ -372,3 +374,15 @@ def _tuning(
         *save_figure(figures.draw_tuning(shown, levels), out / "tuning"),
         *save_figure(figures.draw_all_tuning(shown, levels), out / "tuning-all"),
     ]
+
+
+def _lacks(request: Request) -> str:
+    """Return what is missing where there are no photographs."""
+    try:
+        photographs_of(request)
+    except DatasetNotFound as error:
+        return str(error)
+    return ""
+
+
+PAPER = Drawn(reproduce, _lacks)

@@ -4,7 +4,6 @@ Lei, Benjamin and Kording (2021), Object Based Attention Through Internal Gating
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +36,18 @@ from attnsci.families.object_attention.results import PUBLISHED_BY_WEIGHT, resul
 from attnsci.families.zoo import load_model, pretrained_names
 from attnsci.models.weights import Pretrained
 from attnsci.papers.output import save_results, save_table
+from attnsci.papers.paper import Drawn, Request
 from attnsci.papers.steps import announced
 from attnsci.plotting.save import save_figure
 from attnsci.plotting.scenes import plot_gallery
 from attnsci.plotting.style import style
 from attnsci.recording.datasets import save_dataset
-from attnsci.reproduction import Request
 
 TITLE = "Object-based attention by internal gating: digits"
 DISTRACTOR = 501
 """Bundled position of MNIST's training digit 6, the "1" beside the paper's bars."""
 
 N_EXAMPLES = 5
-COCO_LEFT_OUT = (
-    "Photographs (COCO) are left out, as they do not come with the package: give --task coco "
-    "--images DIR --annotations FILE."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +122,6 @@ class _Bench:
             f"{self.digits.split} split, n = {len(self.digits):,} "
             f"(checksum {self.digits.checksum[:12]}). Seed {self.request.seed}. "
             f"Network of the figures: {name_of(self.main)}. Intervals: 95 %."
-            + ("" if self.request.images else f" {COCO_LEFT_OUT}")
         )
 
 
@@ -143,35 +137,24 @@ def reproduce(request: Request) -> list[Path]:
     Parameters
     ----------
     request : Request
-        Scale, folder, seed, device, digits and weights. Photographs are drawn if the task is
-        "coco"; without a task both halves are, if `images` and `annotations` are given.
+        Scale, folder, seed, device, digits and weights.
 
     Returns
     -------
     list of pathlib.Path
         Everything written.
     """
-    if request.task != "digits" and (request.task == "coco" or request.images):
-        # Not at import: it draws on what stands here.
-        from attnsci.families.object_attention import coco_paper
-
-        photographs = coco_paper.reproduce(request)
-        return photographs if request.task == "coco" else [*_digits(request), *photographs]
-    return _digits(request)
-
-
-def _digits(request: Request) -> list[Path]:
     bench = _bench(request)
     written: list[Path] = []
-    steps = [_selection, _gallery, _tuning, _controls, _sweep]
+    steps = {
+        "selection": _selection, "gallery": _gallery, "tuning": _tuning, "controls": _controls,
+        "sweep": _sweep,
+    }  # fmt: skip
     tables: dict[str, pd.DataFrame] = {}
-    label = f"object-attention, {request.scale} scale"
-    for step in announced(steps, label):
+    for step in announced(list(steps), f"object-attention, {request.scale} scale"):
         with torch.random.fork_rng(devices=[]), style():
-            written += step(bench, tables)
+            written += steps[step](bench, tables)
     rows = result_rows(tables)
-    if not request.images:
-        print(f"{label}: {COCO_LEFT_OUT}", file=sys.stderr)
     return written + save_results(rows, request.out / "results.md", TITLE, bench.caption())
 
 
@@ -359,3 +342,6 @@ def _sweep(bench: _Bench, tables: dict[str, pd.DataFrame]) -> list[Path]:
     written += _save_tables(tables, ("phi",), out)
     drawn = figures.draw_accuracy_by_weight(tables["phi"], PUBLISHED_BY_WEIGHT, steps)
     return written + save_figure(drawn, out / "phi")
+
+
+PAPER = Drawn(reproduce)

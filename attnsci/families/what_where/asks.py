@@ -10,7 +10,7 @@ from attnsci.errors import InvalidInput
 from attnsci.families.what_where.network import WhatWhere
 from attnsci.families.what_where.pathways import WhatNet
 from attnsci.families.what_where.transformer import SpatialTransformer
-from attnsci.recording.collect import Ask, Response, classifier
+from attnsci.recording.responses import Ask, Response, classifier
 from attnsci.recording.stimuli import to_model
 
 N_SACCADES = 3

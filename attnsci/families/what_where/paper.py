@@ -41,7 +41,7 @@ from attnsci.families.zoo import load_model, pretrained_names
 from attnsci.models.weights import Pretrained
 from attnsci.papers.paper import Paper, Run, Say, Step
 from attnsci.provenance import state_hash
-from attnsci.recording.collect import Ask, Response
+from attnsci.recording.responses import Ask, Response
 from attnsci.recording.stimuli import to_model
 
 MATCHED, MISMATCHED = 0.75, 1.0

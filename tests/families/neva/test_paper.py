@@ -18,8 +18,8 @@ from attnsci.families.neva.tasks import Classification
 from attnsci.geometry import Viewing
 from attnsci.papers.paper import Request
 from attnsci.papers.run import run_paper
-from attnsci.recording.collect import collect
 from attnsci.recording.datasets import open_dataset
+from attnsci.recording.responses import collect
 
 TINY = paper.Scale(3, False, (0.0, 1.0), 48, 3, 48, 24, 50)
 

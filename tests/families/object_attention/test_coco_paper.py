@@ -17,8 +17,8 @@ from attnsci.families import zoo
 from attnsci.families.object_attention import coco_experiments, coco_paper, paper
 from attnsci.families.object_attention.coco_results import _GATES, _SCORES
 from attnsci.models.weights import save_weights
+from attnsci.papers.paper import Request, reproduce
 from attnsci.recording.datasets import open_dataset
-from attnsci.reproduction import Request, reproduce
 
 TINY = coco_paper.Scale(
     photographs=20,

@@ -12,7 +12,7 @@ from attnsci.data.noisy_stimuli import NoisyScenes
 from attnsci.errors import InvalidInput
 from attnsci.families.what_where import asks
 from attnsci.families.zoo import load_model
-from attnsci.recording.collect import collect
+from attnsci.recording.responses import collect
 
 
 @pytest.fixture(scope="module")
