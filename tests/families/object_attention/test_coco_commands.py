@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from attnsci.cli import training_commands
 from attnsci.errors import InvalidInput
-from attnsci.families.object_attention.coco_commands import TrainCoco, load_split
+from attnsci.families.object_attention.coco_commands import load_split
 from attnsci.families.object_attention.coco_recipes import PRESETS
 from attnsci.families.zoo import load_model
 
+TrainCoco = training_commands()["object-attention-coco"]
 TINY = dataclasses.replace(
     PRESETS["coco-small"], size=76, batch_size=2, epochs=2, reading=1, warmup=0
 )
@@ -45,7 +47,7 @@ def test_it_trains_says_what_came_out_and_resumes(files, tmp_path, capsys):
     said = capsys.readouterr().out
     n = len(load_split(TINY, *files, "val"))
     # Once where it was stopped, and after each epoch.
-    assert f"({n} photographs), the best of 3 validations." in said
+    assert f"(n = {n}), best of 3." in said
     assert said.rstrip().endswith(f"Weights: {tmp_path / 'run' / 'best.safetensors'}")
     network = load_model(tmp_path / "run" / "last.safetensors")
     assert network.record["training"] == dataclasses.asdict(TINY)
@@ -56,7 +58,9 @@ def test_it_trains_says_what_came_out_and_resumes(files, tmp_path, capsys):
 def test_a_run_is_named_after_its_settings():
     one = TrainCoco(images=Path("a"), annotations=Path("b"), training=TINY, preset="coco-small")
     other = dataclasses.replace(one, training=dataclasses.replace(TINY, seed=1))
-    assert one.folder.parent == Path("runs") and one.folder.name.startswith("coco-small-")
+    assert one.folder.parent == Path("runs") and one.folder.name.startswith(
+        "object-attention-coco-coco-small-"
+    )
     assert one.folder != other.folder
     assert dataclasses.replace(one, out=Path("mine")).folder == Path("mine")
 

@@ -14,11 +14,12 @@ import torch
 from attnsci.data.coco import load_coco_pairs
 from attnsci.errors import DatasetNotFound, InvalidInput
 from attnsci.families import zoo
-from attnsci.families.object_attention import coco_experiments, coco_paper, paper
+from attnsci.families.object_attention import coco_experiments, coco_paper
 from attnsci.families.object_attention.coco_results import _GATES, _SCORES
 from attnsci.models.weights import save_weights
-from attnsci.papers.paper import Request, reproduce
+from attnsci.papers.paper import Request
 from attnsci.recording.datasets import open_dataset
+from attnsci.reproduction import reproduce
 
 TINY = coco_paper.Scale(
     photographs=20,
@@ -67,10 +68,10 @@ def test_everything_is_drawn_written_and_in_the_tables(
     before = torch.random.get_rng_state(), plt.get_fignums()
     images, annotations = photographs
     written = reproduce(
-        ["object-attention"], scale="quick", out=tmp_path / "out", device="cpu", task="coco",
+        ["object-attention-coco"], scale="quick", out=tmp_path / "out", device="cpu",
         images=images, annotations=annotations, weights=trained,
     )  # fmt: skip
-    out = tmp_path / "out" / "object-attention" / "quick" / "coco"
+    out = tmp_path / "out" / "object-attention-coco" / "quick"
     assert written == [out / "results.md"]
     assert torch.equal(torch.random.get_rng_state(), before[0]), "global randomness was used"
     assert plt.get_fignums() == before[1], "a figure was left open"
@@ -144,7 +145,7 @@ def test_without_photographs_it_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("ATTNSCI_DATA", raising=False)
     said = re.escape("attnsci datasets get coco-2017-val --accept")
     with pytest.raises(DatasetNotFound, match=rf"--images DIR --annotations FILE .*{said}"):
-        reproduce(["object-attention"], scale="quick", out=tmp_path / "out", task="coco")
+        reproduce(["object-attention-coco"], scale="quick", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -163,7 +164,7 @@ def test_networks_that_do_not_fit_are_refused(photographs, trained, tiny, tmp_pa
 
     def ask(*weights):
         request = Request(
-            "quick", tmp_path / "out", device="cpu", weights=weights, task="coco", images=images,
+            "quick", tmp_path / "out", device="cpu", weights=weights, images=images,
             annotations=annotations,
         )  # fmt: skip
         return coco_paper.reproduce(request)
@@ -188,45 +189,27 @@ def test_networks_that_do_not_fit_are_refused(photographs, trained, tiny, tmp_pa
     [
         ({"images": "photographs"}, "images and annotations go together"),
         ({"annotations": "objects.json"}, "images and annotations go together"),
-        ({"task": "faces"}, "'digits', 'coco'; got 'faces'"),
-        ({"papers": ["ram"], "task": "coco"}, "for object-attention, not for ram"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, settings, says):
-    settings = {"papers": ["object-attention"], **settings}
+    settings = {"papers": ["object-attention-coco"], **settings}
     with pytest.raises(InvalidInput, match=says):
         reproduce(out=tmp_path / "out", scale="quick", **settings)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("task", "given", "halves"),
-    [
-        (None, False, ["digits"]), ("digits", True, ["digits"]), ("coco", True, ["coco"]),
-        (None, True, ["coco", "digits"]),
-    ],
-)  # fmt: skip
-def test_which_halves_are_drawn(tmp_path, monkeypatch, task, given, halves):
-    drawn = []
-    monkeypatch.setattr(paper, "_digits", lambda request: drawn.append("digits") or [])
-    monkeypatch.setattr(coco_paper, "reproduce", lambda request: drawn.append("coco") or [])
-    place = (tmp_path, tmp_path / "objects.json") if given else (None, None)
-    paper.reproduce(Request("quick", tmp_path, task=task, images=place[0], annotations=place[1]))
-    assert sorted(drawn) == halves
-
-
 def test_training_first_takes_the_small_recipe_but_at_paper_scale(tmp_path, monkeypatch):
-    from attnsci.families.object_attention import coco_commands
-
-    asked = []
-    monkeypatch.setattr(coco_commands.TrainCoco, "run", lambda self: asked.append(self))
+    runs = []
+    monkeypatch.setattr(coco_paper, "load_split", lambda training, *files: files[-1])
+    monkeypatch.setattr(coco_paper, "CocoObjective", lambda training, *parts: (training, parts))
+    monkeypatch.setattr(coco_paper, "train_and_draw", lambda *run: runs.append(run))
     for scale in ("default", "paper"):
         request = Request(scale, tmp_path, seed=3, device="cpu", train=True)
         path = coco_paper._train(request, tmp_path, tmp_path / "objects.json")
-        assert path == str(asked[-1].out / "last.safetensors")
-        assert asked[-1].training.seed == 3
-    assert [one.preset for one in asked] == ["coco-small", "coco"]
-    assert [one.training.reading > 0 for one in asked] == [True, False]
+        (training, parts), folder, settings = runs[-1]
+        assert path == str(folder / "last.safetensors") and parts == ("train", "val")
+        assert training.seed == 3 and settings.epochs == training.epochs
+    assert [run[0][0].reading > 0 for run in runs] == [True, False]
 
 
 def test_scales_grow():

@@ -23,8 +23,9 @@ from attnsci.families.object_attention import paper
 from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.zoo import load_model, pretrained_names
 from attnsci.models.weights import save_weights
-from attnsci.papers.paper import Request, reproduce
+from attnsci.papers.paper import Request
 from attnsci.recording.datasets import open_dataset
+from attnsci.reproduction import reproduce
 
 TINY = paper.Scale(
     scenes=24,
