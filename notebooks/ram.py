@@ -25,37 +25,40 @@ from attnsci import all_baselines, load_mnist, load_model
 from attnsci.analysis.decoding import decode_position
 from attnsci.analysis.glimpses import error_by_glimpse, right
 from attnsci.data.ram_scenes import PRESETS, ClutteredScenes
+from attnsci.data.stimuli import some
+from attnsci.experiments.answers import glimpses, swapped_gaze
+from attnsci.families.ram.looks import Looks, scanpaths_of
+from attnsci.families.ram.pictures import probabilities
 from attnsci.families.ram.policies import InhibitedPolicy, ReplayPolicy
-from attnsci.families.ram.evaluate import probabilities
-from attnsci.families.ram.measure import scanpaths_of, show
 from attnsci.plotting.glimpses import plot_glimpses
 from attnsci.plotting.inhibition import plot_baselines
 from attnsci.plotting.style import style
-from attnsci.recording import record
+from attnsci.recording import collect, record
 
 # Scenes; the tests run this notebook with fewer.
 N = int(os.environ.get("ATTNSCI_NOTEBOOK_N", 300))
 model = load_model("ram-cluttered-60-seed0").model
 scenes = ClutteredScenes(load_mnist("test"), PRESETS["cluttered-60"], clutter=load_mnist("train"))
+stimuli = some(scenes, N)
 
 # %% [markdown]
 # ## What it sees
 # Squares: the patches of 12, 24 and 48 pixels, each seen at 12 × 12. Bars: the classes.
 
 # %%
-shown = show(model, scenes, N, state=True)
-scene = shown.drop_vars("seen").isel(stimulus=0)
+responses = glimpses(collect(Looks(model, len(stimuli), state=True), stimuli))
+scene = responses.drop_vars("seen").isel(stimulus=0)
 scene = scene.assign(probability=probabilities(scene["logits"]))
-image = scenes[int(scene["scene"])].image[0, 0].numpy()
+image = stimuli[0].image[0, 0].numpy()
 with style():
-    figure = plot_glimpses(image, scene, shown.attrs["widths_px"])
+    figure = plot_glimpses(image, scene, [12, 24, 48])
 
 # %% [markdown]
 # ## What each glimpse adds
 # The network has a readout for every glimpse; all but the last listen without teaching.
 
 # %%
-error = error_by_glimpse(shown["logits"], shown["label"])
+error = error_by_glimpse(responses["logits"], responses["label"])
 for glimpse in error["glimpse"].values:
     at = error.sel(glimpse=glimpse)
     print(
@@ -69,12 +72,13 @@ for glimpse in error["glimpse"].values:
 # Any fixations can be replayed, of people too: `ReplayPolicy(xy)` with pixels (N, glimpse, 2).
 
 # %%
-elsewhere = ReplayPolicy(torch.from_numpy(np.roll(shown["location"].to_numpy(), 1, axis=0)))
-looks = {"learned": "mean", "random": "random", "grid": "grid", "another scene's": elsewhere}
-for name, policy in looks.items():
-    other = show(model, scenes, N, policy=policy)
-    wrong = ~right(other["logits"].isel(glimpse=-1), other["label"])
-    print(f"{name}: {100 * float(wrong.mean()):.1f} % of {N}")
+elsewhere = ReplayPolicy(torch.from_numpy(np.roll(responses["location"].to_numpy(), 1, axis=0)))
+outcome = swapped_gaze(
+    lambda policy: Looks(model, len(stimuli), policy=policy),
+    stimuli,
+    {"random": "random", "grid": "grid", "another scene's": elsewhere},
+)
+outcome.estimates[["quantity", "policy", "estimate", "low", "high", "n"]].round(1)
 
 # %% [markdown]
 # ## What the core knows of places
@@ -82,12 +86,10 @@ for name, policy in looks.items():
 # and after are read from it by cross-validated ridge regression.
 
 # %%
-batches = scenes.batches(100, N)
-recording = record(model, batches, ["core.activation"])
+recording = record(model, stimuli[:], ["core.activation"])
 print(recording)
-decoded = decode_position(
-    shown["hidden"].drop_vars(["x", "y"]), shown["location"].drop_vars(["x", "y"]), [-2, -1, 0, 1]
-)
+state, places = (responses[name].drop_vars(["x", "y"]) for name in ("hidden", "location"))
+decoded = decode_position(state, places, [-2, -1, 0, 1])
 decoded["r_squared"].to_pandas().round(2)
 
 # %% [markdown]
@@ -96,10 +98,11 @@ decoded["r_squared"].to_pandas().round(2)
 # scene from other first glimpses; the first glimpse, which is given, is left out.
 
 # %%
-looks = show(model, scenes, N, n_samples=3).isel(glimpse=slice(1, None))
-paths = scanpaths_of(looks, "RAM")
+thrice = some(scenes, N, n_samples=3)
+later = collect(Looks(model, len(thrice)), thrice).isel(time=slice(1, None))
+paths = scanpaths_of(later, "RAM", 60)
 paths = paths.assign_coords(observer=("scanpath", [f"look {s}" for s in paths["sample"].values]))
-found = all_baselines(
+returns = all_baselines(
     paths.drop_vars("sample"),
     [1, 2, 3],
     radius_px=6,
@@ -110,15 +113,16 @@ found = all_baselines(
     seed=0,
 )
 with style():
-    figure = plot_baselines(found.isel(radius=0))
+    figure = plot_baselines(returns.isel(radius=0))
 
 # %% [markdown]
 # And if inhibition is imposed on it?
 
 # %%
 for strength in (0.0, 1.0, 4.0):
-    held = show(model, scenes, N, policy=InhibitedPolicy(strength, radius_px=6, sigma_px=3))
-    wrong = ~right(held["logits"].isel(glimpse=-1), held["label"])
-    xy = held["location"].to_numpy()
+    policy = InhibitedPolicy(strength, radius_px=6, sigma_px=3)
+    inhibited = collect(Looks(model, len(stimuli), policy=policy), stimuli)
+    wrong = ~right(inhibited["logits"].isel(time=-1), inhibited["label"])
+    xy = inhibited["location"].to_numpy()
     back = (np.linalg.norm(xy[:, 2:] - xy[:, :-2], axis=-1) < 6).mean()
     print(f"strength {strength:g}: returns {back:.0%}, error {100 * float(wrong.mean()):.1f} %")
