@@ -246,3 +246,18 @@ def test_loading_digits_needs_no_torch():
 
 def test_settings_of_training_need_no_torch():
     assert "torch" not in loaded_by("import attnsci.training.configs")
+
+
+@pytest.mark.parametrize("name", ["analysis", "data", "experiments", "recording", "scanpaths",
+                                  "statistics"])  # fmt: skip
+def test_no_module_hides_a_public_name_of_its_room(name):
+    import importlib
+
+    public = set(importlib.import_module(f"attnsci.{name}").__all__)
+    modules = {path.stem for path in (PACKAGE / name).glob("*.py")}
+    hidden = {
+        each for each in public & modules
+        if not isinstance(getattr(importlib.import_module(f"attnsci.{name}"), each), type(ast))
+    }  # fmt: skip
+    assert not hidden
+    assert not set(attnsci.__all__) & {path.stem for path in PACKAGE.glob("*.py")}

@@ -1,7 +1,7 @@
 """The families, an entry each: zoo, command line and `attnsci reproduce` are built from these.
 
-Nothing here imports a family. Places are written ``"module:name"``, the module relative to this
-package, and `load` fetches one where it is needed.
+Nothing here imports a family. Places are written ``"module:name"``, with a dot in front where the
+module stands in this package, and `load` fetches one where it is needed.
 """
 
 import dataclasses
@@ -60,98 +60,99 @@ FAMILIES: dict[str, Family] = {
     "object-attention": Family(
         networks={
             "ObjectAttention": (
-                "object_attention.network:ObjectAttention",
-                "object_attention.config:ObjectAttentionConfig",
+                ".object_attention.network:ObjectAttention",
+                ".object_attention.config:ObjectAttentionConfig",
             ),
         },
         readers=dict.fromkeys(
-            (".pt", ".pth"), "object_attention.reference:load_object_attention"
+            (".pt", ".pth"), ".object_attention.reference:load_object_attention"
         ),
         recipes={
             "object-attention": Recipe(
-                "object_attention.recipes:PRESETS", "object_attention.objective:GatingObjective",
-                "object_attention.commands:Sweepable",
+                ".object_attention.recipes:PRESETS", ".object_attention.objective:GatingObjective",
+                ".object_attention.commands:Sweepable",
             ),
             "object-attention-coco": Recipe(
-                "object_attention.coco_recipes:PRESETS",
-                "object_attention.coco_objective:CocoObjective",
-                "object_attention.coco_commands:OnPhotographs",
+                ".object_attention.coco_recipes:PRESETS",
+                ".object_attention.coco_objective:CocoObjective",
+                ".object_attention.coco_commands:OnPhotographs",
             ),
         },
         commands={
-            "evaluate": {"object-attention": "object_attention.commands:Evaluate"},
-            "record": {"object-attention": "object_attention.commands:Record"},
+            "evaluate": {"object-attention": ".object_attention.commands:Evaluate"},
+            "record": {"object-attention": ".object_attention.commands:Record"},
         },
         papers={
-            "object-attention": "object_attention.paper:PAPER",
-            "object-attention-coco": "object_attention.coco_paper:PAPER",
+            "object-attention": ".object_attention.paper:PAPER",
+            "object-attention-coco": ".object_attention.coco_paper:PAPER",
         },
     ),
     "neva": Family(
         networks={
-            "DnCNN": ("neva.dncnn:DnCNN", "neva.dncnn:DnCNNConfig"),
-            "NeVAPolicy": ("neva.policy:NeVAPolicy", "neva.policy_config:NeVAPolicyConfig"),
+            "DnCNN": (".neva.dncnn:DnCNN", ".neva.dncnn:DnCNNConfig"),
+            "NeVAPolicy": (".neva.policy:NeVAPolicy", ".neva.policy_config:NeVAPolicyConfig"),
         },
         recipes={
             "neva": Recipe(
-                "neva.recipes:PRESETS", "neva.objective:NeVAObjective", "neva.commands:Looking"
+                ".neva.recipes:PRESETS", ".neva.objective:NeVAObjective", ".neva.commands:Looking"
             ),
             "neva-denoiser": Recipe(
-                "neva.dncnn_recipes:PRESETS", "neva.dncnn_objective:DnCNNObjective",
-                "neva.commands:OnPhotographs",
+                ".neva.dncnn_recipes:PRESETS", ".neva.dncnn_objective:DnCNNObjective",
+                ".neva.commands:OnPhotographs",
             ),
         },
         commands={
-            "evaluate": {"neva": "neva.commands:Evaluate"},
-            "scanpath": {"generate": "neva.commands:ScanpathGenerate"},
+            "evaluate": {"neva": ".neva.commands:Evaluate"},
+            "scanpath": {"generate": ".neva.commands:ScanpathGenerate"},
         },
-        papers={"neva": "neva.paper:PAPER"},
+        papers={"neva": ".neva.paper:PAPER"},
     ),
     "ram": Family(
         networks={
-            "RAM": ("ram.network:RAM", "ram.config:RAMConfig"),
-            "CatchRAM": ("ram.catch:CatchRAM", "ram.config:RAMConfig"),
-            "DRAM": ("ram.dram:DRAM", "ram.dram_config:DRAMConfig"),
+            "RAM": (".ram.network:RAM", ".ram.config:RAMConfig"),
+            "CatchRAM": (".ram.catch:CatchRAM", ".ram.config:RAMConfig"),
+            "DRAM": (".ram.dram:DRAM", ".ram.dram_config:DRAMConfig"),
         },
         readers=dict.fromkeys(
-            (".chainermodel", ".hdf5", ".h5", ".ckpt", ".tar"), "ram.reference:load_ram"
+            (".chainermodel", ".hdf5", ".h5", ".ckpt", ".tar"), ".ram.reference:load_ram"
         ),
         recipes={
-            "ram": Recipe("ram.recipes:PRESETS", "ram.objective:RAMObjective"),
-            "ram-dram": Recipe("ram.dram_recipes:PRESETS", "ram.dram_objective:DRAMObjective"),
-            "ram-catch": Recipe("ram.catch_recipes:PRESETS", "ram.catch_objective:CatchObjective"),
+            "ram": Recipe(".ram.recipes:PRESETS", ".ram.objective:RAMObjective"),
+            "ram-dram": Recipe(".ram.dram_recipes:PRESETS", ".ram.dram_objective:DRAMObjective"),
+            "ram-catch": Recipe(
+                ".ram.catch_recipes:PRESETS", ".ram.catch_objective:CatchObjective"
+            ),
         },
-        commands={"evaluate": {"ram": "ram.commands:Evaluate"}},
-        papers={"ram": "ram.paper:PAPER"},
+        commands={"evaluate": {"ram": ".ram.commands:Evaluate"}},
+        papers={"ram": ".ram.paper:PAPER"},
     ),
     "what-where": Family(
         networks={
             "SpatialTransformer": (
-                "what_where.transformer:SpatialTransformer",
-                "what_where.transformer_config:SpatialTransformerConfig",
+                ".what_where.transformer:SpatialTransformer",
+                ".what_where.transformer_config:SpatialTransformerConfig",
             ),
-            "WhatNet": ("what_where.pathways:WhatNet", "what_where.config:WhatConfig"),
-            "WhereNet": ("what_where.pathways:WhereNet", "what_where.config:WhereConfig"),
+            "WhatNet": (".what_where.pathways:WhatNet", ".what_where.config:WhatConfig"),
+            "WhereNet": (".what_where.pathways:WhereNet", ".what_where.config:WhereConfig"),
         },
         recipes={
             "what-where": Recipe(
-                "what_where.recipes:PRESETS", "what_where.objective:NoisyDigitsObjective"
+                ".what_where.recipes:PRESETS", ".what_where.objective:NoisyDigitsObjective"
             ),
             "where": Recipe(
-                "what_where.where_recipes:PRESETS", "what_where.where_objective:WhereObjective"
+                ".what_where.where_recipes:PRESETS", ".what_where.where_objective:WhereObjective"
             ),
         },
-        commands={"evaluate": {"what-where": "what_where.commands:Evaluate"}},
-        papers={"what-where": "what_where.paper:PAPER"},
+        commands={"evaluate": {"what-where": ".what_where.commands:Evaluate"}},
+        papers={"what-where": ".what_where.paper:PAPER"},
     ),
 }  # fmt: skip
 
 
 def load(place: str) -> Any:
-    """Return what stands at ``"module:name"`` of this package, or of another one of attnsci."""
+    """Return what stands at ``"module:name"``."""
     module, _, name = place.partition(":")
-    full = module if module.startswith("attnsci.") else f"attnsci.families.{module}"
-    return getattr(importlib.import_module(full), name)
+    return getattr(importlib.import_module(module, __package__), name)
 
 
 def entries(field: str) -> dict[str, Any]:

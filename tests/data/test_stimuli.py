@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from attnsci.data.stimuli import ObjectScenes, Stimuli
+from attnsci.data.stimuli import Images, ObjectScenes, Stimuli, some
+from attnsci.errors import InvalidInput
 
 
 @pytest.fixture
@@ -49,3 +50,22 @@ def test_an_ideal_gate_gives_the_target_and_its_gain(scenes):
     torch.testing.assert_close(gated, clean.targets(strength))
     attended, ignored = gated[:, 0][clean.masks[:, 0]], gated[:, 1][clean.masks[:, 0]]
     torch.testing.assert_close(attended / ignored, torch.full_like(attended, 1.25))
+
+
+def test_some_are_spread_over_the_whole_and_may_be_shown_again():
+    whole = Images(torch.arange(10.0).view(-1, 1, 1, 1), {"label": torch.arange(10) % 3})
+    every_third = some(whole, 4)
+    assert every_third[:].metadata["index"].tolist() == [0, 2, 5, 7]
+    twice = some(whole, 3, n_samples=2)
+    batch = twice[1:5]
+    assert len(twice) == 6 and batch.metadata["index"].tolist() == [0, 3, 3, 6]
+    assert batch.metadata["sample"].tolist() == [1, 0, 1, 0]
+    assert batch.image.flatten().tolist() == [0, 3, 3, 6]
+    assert twice[5].metadata["index"].tolist() == [6]
+    assert len(some(whole)) == len(some(whole, 99)) == 10
+    assert twice.provenance() == {"stimuli": "images", "n": 3, "n_samples": 2}
+
+
+def test_facts_of_images_have_their_length():
+    with pytest.raises(InvalidInput, match="label has 2 values for 3 images"):
+        Images(torch.zeros(3, 1, 2, 2), {"label": [0, 1]})
