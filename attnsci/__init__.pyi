@@ -11,7 +11,9 @@ from .data.fetch import fetch_mnist
 from .data.gaze import fetch_osie, load_eyecrowd, load_osie
 from .data.images import load_images, read_images
 from .data.noisy_scenes import noisy_digits
+from .data.stimuli import some
 from .errors import AttnsciError
+from .experiments.outcome import Outcome
 from .families.neva.network import NeVA
 from .families.object_attention.measure import show_bars, show_scenes
 from .families.object_attention.network import ObjectAttention
@@ -20,6 +22,7 @@ from .families.zoo import load_model
 from .geometry import Viewing
 from .recording.recorder import Recorder, record
 from .recording.recording import Recording, open_recording
+from .recording.responses import classifier, collect
 from .recording.sites import Site
 from .reproduction import reproduce
 from .scanpaths.comparison import compare
@@ -39,6 +42,7 @@ __all__ = [
     "NeVA",
     "ObjectAttention",
     "ObjectAttentionTraining",
+    "Outcome",
     "Recorder",
     "Recording",
     "Site",
@@ -48,6 +52,8 @@ __all__ = [
     "accuracy_map",
     "all_baselines",
     "bootstrap",
+    "classifier",
+    "collect",
     "compare",
     "describe_curves",
     "fetch_mnist",
@@ -70,6 +76,7 @@ __all__ = [
     "show_bars",
     "show_scenes",
     "similarity",
+    "some",
     "summarise",
     "tuning_curves",
     "write_scanpaths",
