@@ -368,9 +368,9 @@ def main() -> int:
     digits = load_mnist("train")
     images, labels = {}, torch.empty(0)
     for task in TASKS.values():
-        batch = objective_of(task, digits).batch(0, 0, 0, 1)
-        images[task.size], labels = batch.images, batch.labels
-        check_same(task, batch.images, batch.labels)
+        scenes = objective_of(task, digits).batch(0, 0, 0, 1).stimuli
+        images[task.size], labels = scenes.image, scenes.metadata["label"]
+        check_same(task, scenes.image, labels)
     print(
         "| what | reference ms, least / median | ours ms | ratio of least | median ratio | bar | "
         "met |\n|---|---|---|---|---|---|---|",
