@@ -48,6 +48,7 @@ from attnsci.families.object_attention.network import ObjectAttention
 from attnsci.families.object_attention.objective import GatingObjective, right_per_phase
 from attnsci.families.object_attention.recipes import ObjectAttentionTraining
 from attnsci.families.zoo import load_model
+from attnsci.training.digit_objective import Batch
 
 STRENGTH, PHI, NOISE, BATCH, STEPS, PHASES = 0.2, 1000.0, 0.3, 64, 5, 2
 PAIRS, PAIRS_MEASURED = 10_000, 640
@@ -308,7 +309,7 @@ def contests(full: bool) -> list[Contest]:
             adam.step()
 
     def train_ours() -> None:
-        list(objective.update(objective.model, batch, optimizer, fabric))
+        list(objective.update(objective.model, Batch(batch, 0, (1, 1, 1)), optimizer, fabric))
 
     n_pairs = PAIRS if full else PAIRS_MEASURED
     shown = [scenes[np.arange(a, a + BATCH) % len(scenes)] for a in range(0, n_pairs, BATCH)]
@@ -425,7 +426,7 @@ def photograph_contests(folder: Path) -> list[Contest]:
             adam.step()
 
     def train_ours() -> None:
-        list(objective.update(objective.model, CocoBatch(batch, 1e-4, None), optimizer, fabric))
+        list(objective.update(objective.model, CocoBatch(batch, 0, None), optimizer, fabric))
 
     loader = torch.utils.data.DataLoader(theirs, PHOTOGRAPH_BATCH, shuffle=True)
     order = np.random.default_rng(0).permutation(len(pairs))
