@@ -89,7 +89,7 @@ LINES = {
 def _command(name: str) -> Callable[[Path, Path], int]:
     def run(inputs: Path, out: Path) -> int:
         # Fewer scenes and draws than at quick scale: what is written stays the same.
-        ram_paper.SCALES["quick"] = ram_paper.Scale(20, 8, 5, (0.0, 2.0), 1)
+        ram_paper.PAPER.scales["quick"] = ram_paper.Scale(20, 8, 5, (0.0, 2.0), 1)
         line = f"{name} {LINES[name].format(inputs=inputs)} --out {out}"
         return cli.main(shlex.split(line))
 

@@ -91,7 +91,7 @@ class Paper:
     Attributes
     ----------
     name, title : str
-    scales : mapping of str to frozen dataclass
+    scales : dict of str to frozen dataclass
         How many of everything at "quick", "default" and "paper".
     prepare : callable
         From a run to the subject of all steps: networks and stimuli. It has ``facts``, what
@@ -105,7 +105,7 @@ class Paper:
 
     name: str
     title: str
-    scales: Mapping[ScaleName, Any]
+    scales: dict[ScaleName, Any]
     prepare: Callable[["Run"], Any]
     steps: tuple[Step, ...]
     published: Path | None = None
