@@ -17,7 +17,7 @@
 # 70 % of them and asks of the ones it never saw: does attending help, and what does it attend?
 #
 # The published half of the paper on COCO itself is one command:
-# `attnsci reproduce object-attention --task coco --images DIR --annotations FILE`.
+# `attnsci reproduce object-attention-coco --images DIR --annotations FILE`.
 
 # %%
 import contextlib

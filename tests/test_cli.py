@@ -396,6 +396,22 @@ def test_ctrl_c_elsewhere_is_one_line(monkeypatch, capsys):
 # --- evaluate and record -----------------------------------------------------------------------
 
 
+def test_an_evaluation_holds_its_folder(weights, tmp_path, capsys):
+    held = "import sys, time; from attnsci.files import claim\n"
+    held += "with claim(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    other = subprocess.Popen(
+        [sys.executable, "-c", held, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout.readline() == "held\n"
+        line = f"evaluate object-attention --model {weights} --n 2 --out {tmp_path / 'out'}"
+        code, _, err = run(line, capsys)
+        assert code == 1 and str(other.pid) in err
+    finally:
+        other.kill()
+        other.communicate()
+
+
 def test_evaluate_prints_and_writes_numbers_with_n_and_interval(weights, tmp_path, capsys):
     line = f"evaluate object-attention --model {weights} --n 20 --device cpu --out {tmp_path}"
     code, out, err = run(line, capsys)

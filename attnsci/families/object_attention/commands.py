@@ -14,6 +14,7 @@ import tyro
 from attnsci.checks import check_positive
 from attnsci.data.exposure import UNSEEN, exposure, warn_of_exposure
 from attnsci.errors import InvalidInput
+from attnsci.files import claim
 from attnsci.provenance import stable_hash
 from attnsci.training.command import TrainingRun
 from attnsci.training.configs import Device, Precision, Source
@@ -154,6 +155,10 @@ class Evaluate(ShowScenes):
 
     def run(self) -> None:
         """Show the scenes, print the tables and write what was asked for."""
+        with claim(self.out):
+            self._evaluate()
+
+    def _evaluate(self) -> None:
         from attnsci.analysis.selection import order_bias, summarise
         from attnsci.families.object_attention.measure import show_scenes
         from attnsci.papers.output import save_table
