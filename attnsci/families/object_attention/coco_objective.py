@@ -16,7 +16,7 @@ from attnsci.families.object_attention.coco_recipes import PRESETS as PRESETS
 from attnsci.families.object_attention.coco_recipes import CocoTraining
 from attnsci.families.object_attention.config import ObjectAttentionConfig
 from attnsci.families.object_attention.network import ObjectAttention
-from attnsci.families.object_attention.objective import attended_labels, attending
+from attnsci.families.object_attention.objective import attended_labels, phase_losses
 from attnsci.seeds import numpy_generator, torch_generator
 from attnsci.training.objective import GradientObjective
 from attnsci.training.schedule import warm_cosine
@@ -179,18 +179,10 @@ class CocoObjective(GradientObjective):
         """Yield the loss of each phase, as published."""
         targets = scenes.targets(self.config.strength).to(self.dtype)
         image = scenes.image.to(self.dtype)
-        for phase, attended in enumerate(attending(model, image, scenes.labels, targets)):
-            cross_entropy = self._cross_entropy(attended.logits, attended.label)
-            error = functional.mse_loss(attended.masked_input, attended.target)
-            yield (
-                cross_entropy + self.config.reconstruction_weight * error,
-                {
-                    "phase": phase + 1,
-                    "cross_entropy": cross_entropy.item(),
-                    "squared_error": error.item(),
-                    "accuracy": (attended.logits.argmax(1) == attended.label).float().mean().item(),
-                },
-            )
+        yield from phase_losses(
+            model, image, scenes.labels, targets,
+            self._cross_entropy, self.config.reconstruction_weight,
+        )  # fmt: skip
 
     def before_step(self) -> Metrics:
         """Clip the gradients, where the recipe says so."""

@@ -1,8 +1,8 @@
 """Training of object-based attention: recognise and reconstruct one object a phase."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,19 +75,10 @@ class GatingObjective(DigitObjective):
         """Yield the loss of each phase, with its parts and its accuracy."""
         scenes = as_weights(batch.stimuli, self.dtype)
         targets = scenes.targets(self.config.strength)
-        phases = attending(model, scenes.image, scenes.labels, targets)
-        for phase, attended in enumerate(phases):
-            cross_entropy = functional.cross_entropy(attended.logits, attended.label)
-            error = functional.mse_loss(attended.masked_input, attended.target)
-            yield (
-                cross_entropy + self.config.reconstruction_weight * error,
-                {
-                    "phase": phase + 1,
-                    "cross_entropy": cross_entropy.item(),
-                    "squared_error": error.item(),
-                    "accuracy": (attended.logits.argmax(1) == attended.label).float().mean().item(),
-                },
-            )
+        yield from phase_losses(
+            model, scenes.image, scenes.labels, targets,
+            functional.cross_entropy, self.config.reconstruction_weight,
+        )  # fmt: skip
 
     def evaluate(self, model: ObjectAttention, scenes: DigitScenes) -> Metrics:
         """Return the accuracy, in each phase and over all."""
@@ -100,17 +91,15 @@ class GatingObjective(DigitObjective):
         return {"n": n, "accuracy": float(right.mean() / n), **by_phase}
 
 
-class Attended(NamedTuple):
-    """What one phase of learning attends to: its answer, and what the answer should have been."""
-
-    logits: Tensor
-    label: Tensor
-    masked_input: Tensor
-    target: Tensor
-
-
-def attending(model: Any, image: Tensor, labels: Tensor, targets: Tensor) -> Iterator[Attended]:
-    """Yield what each phase attends to; the next phase runs when it is asked for.
+def phase_losses(
+    model: Any,
+    image: Tensor,
+    labels: Tensor,
+    targets: Tensor,
+    cross_entropy: Callable[[Tensor, Tensor], Tensor],
+    reconstruction_weight: float,
+) -> Iterator[tuple[Tensor, Metrics]]:
+    """Yield each phase's loss, with its parts; the next phase runs when it is asked for.
 
     Parameters
     ----------
@@ -119,16 +108,27 @@ def attending(model: Any, image: Tensor, labels: Tensor, targets: Tensor) -> Ite
     labels : Tensor, shape (N, object), int64
     targets : Tensor, shape (N, object, C, H, W)
         The scene with all but one object dimmed.
+    cross_entropy : callable
+        From logits (N, class) and labels (N,) of the attended objects to a scalar.
+    reconstruction_weight : float
+        Φ, of the squared error between gated image and target.
     """
     scene = torch.arange(len(image), device=image.device)
     taken = torch.zeros_like(labels, dtype=torch.bool)
     inhibition = None
-    for _ in range(labels.shape[1]):
+    for number in range(labels.shape[1]):
         phase = model.phase(image, inhibition)
         nearest, _ = nearest_object(phase.masked_input.detach(), targets, taken)
-        yield Attended(
-            phase.logits[:, -1], labels[scene, nearest], phase.masked_input, targets[scene, nearest]
-        )
+        label, logits = labels[scene, nearest], phase.logits[:, -1]
+        naming = cross_entropy(logits, label)
+        error = functional.mse_loss(phase.masked_input, targets[scene, nearest])
+        metrics = {
+            "phase": number + 1,
+            "cross_entropy": naming.item(),
+            "squared_error": error.item(),
+            "accuracy": (logits.argmax(1) == label).float().mean().item(),
+        }
+        yield naming + reconstruction_weight * error, metrics
         taken[scene, nearest] = True
         inhibition = phase.ior
 

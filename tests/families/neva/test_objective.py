@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -274,20 +275,24 @@ def test_the_record_says_what_was_trained(uninterrupted):
 
 
 def test_reconstruction_learns_to_look_at_what_a_blur_hides(tmp_path):
-    """So short a training differs from seed to seed and processor to processor: three of them."""
+    """Beside the centre, where an untrained gaze stays: its loss is that of the centre to 1 %.
+
+    So short a training differs from seed to seed and from processor to processor: six seeds on
+    one left .78 to .94 of it. Chance is no control here, being worse than the untrained gaze.
+    """
     task, config = Reconstruction(nn.Identity()), TrainerConfig(epochs=70, max_steps=280)
     ratios = []
-    for seed in (1, 2, 3):
+    for seed in (2, 3, 4):
         recipe = dataclasses.replace(
             RECIPE, batch_size=16, n_fixations=2, learning_rate=5e-3, seed=seed
         )
         learner = NeVAObjective(recipe, task, Checkers(64), Checkers(16, 1), FOVEA)
+        untrained = learner.validate(SimpleNamespace(module=learner.model))
+        assert untrained["loss"] == pytest.approx(untrained["loss_centre"], rel=0.01)
         last = Trainer(learner, tmp_path / str(seed), config).fit().iloc[-1]
-        ratios.append([last["loss"] / last["loss_centre"], last["loss"] / last["loss_random"]])
-        assert last["outside"] == 0
-    centre, random = np.mean(ratios, axis=0)
-    # Found .86 and .58; a gaze that learned nothing would have 1.
-    assert centre < 0.94 and random < 0.75
+        assert last["outside"] == 0 and last["loss_centre"] == untrained["loss_centre"]
+        ratios.append(last["loss"] / last["loss_centre"])
+    assert max(ratios) < 0.97 and np.mean(ratios) < 0.92
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
