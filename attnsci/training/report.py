@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from attnsci.plotting.save import save_figure
 from attnsci.plotting.style import PAGE_MM, figure, style
@@ -52,7 +53,7 @@ def draw_training(
         "training": table[table["split"] == "train"].groupby("epoch").mean(numeric_only=True),
         "validation": table[table["split"] == "validation"].set_index("epoch"),
     }
-    panels = {"loss (nats)": ["loss"], _words(score): [score]}
+    panels = {"loss": ["loss"], _words(score): [score]}
     for title, names in (watch or {}).items():
         present = [name for name in names if any(name in values for values in splits.values())]
         if present:
@@ -68,6 +69,7 @@ def draw_training(
                     marker = "o" if len(values) < 20 else None
                     ax.plot(values.index + 1, values[name], label=label, marker=marker, ms=2)
         ax.set(title=title, xlabel="epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if ax.lines:
             ax.legend()
     return drawing

@@ -30,7 +30,7 @@ def closed():
 def test_a_run_of_any_length_is_drawn_with_what_is_watched(n):
     drawing = draw_training(run(n, "train", "validation"), "accuracy", WATCH)
     assert [ax.get_title() for ax in drawing.axes] == [
-        "loss (nats)", "accuracy", "reward", "at the edge",
+        "loss", "accuracy", "reward", "at the edge",
     ]  # fmt: skip
     assert [len(ax.lines) for ax in drawing.axes] == [2, 2, 4, 2]
     assert drawing.axes[2].lines[0].get_xdata().tolist() == list(range(1, n + 1))
